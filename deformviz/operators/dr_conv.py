@@ -1,0 +1,237 @@
+"""Dynamic region-aware convolution, DRConv (Chen et al., arXiv 2003.12243).
+
+A guide map sorts the output positions into m regions; each region is convolved with a filter of
+its own, and the filters are generated from the input:
+
+    Y(u, v) = X * W_t   for (u, v) in region t,   t(u, v) = argmax_c guide_c(u, v)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from ..sampling import Kernel, Pair, Sampling, as_pair
+
+
+def dr_conv2d(
+    input: Tensor,
+    weight: Tensor,
+    guide: Tensor,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+) -> Tensor:
+    """Convolve each position with the filter of its region.
+
+    Forward takes the region of the largest score; backward treats the choice as if it had been a
+    softmax over the scores (straight-through), so that the guide learns, in training and in
+    evaluation alike. Each position is multiplied by its own region's filter alone: the work of one
+    convolution, not of m.
+
+    Args:
+        input: [B, C, H, W].
+        weight: [B, m, O, C / groups, kh, kw], one set of filters for each image.
+        guide: [B, m, h, w], scores for the output positions.
+        stride, padding, dilation: integers or (y, x) pairs.
+
+    Returns:
+        [B, O, h, w], in the dtype of `input`.
+
+    Raises:
+        ValueError: shapes that do not fit each other; the message gives both.
+
+    Example:
+        >>> x, g = torch.rand(1, 3, 8, 8), torch.rand(1, 2, 8, 8)
+        >>> dr_conv2d(x, torch.rand(1, 2, 4, 3, 3, 3), g, padding=1).shape
+        torch.Size([1, 4, 8, 8])
+    """
+    kernel = Kernel.of(tuple(weight.shape[-2:]), stride, padding, dilation)
+    h, w = _check(input, weight, guide, kernel)
+    batch, regions, out, per_group = weight.shape[:4]
+    with torch.autocast(input.device.type, enabled=False):
+        dtype = torch.promote_types(input.dtype, torch.float32)
+        groups = input.shape[1] // per_group
+        columns = _unfold(input.to(dtype), kernel)  # [B, C * K, N]
+        columns = columns.reshape(batch, groups, -1, h * w).permute(0, 3, 1, 2)
+        filters = weight.to(dtype).reshape(batch, regions, groups, out // groups, -1)
+        scores = guide.to(dtype).flatten(2)  # [B, m, N]
+        output: Tensor = _RegionMatmul.apply(columns, filters, scores)  # [B, N, O]
+    return output.transpose(1, 2).reshape(batch, out, h, w).to(input.dtype)
+
+
+def _unfold(input: Tensor, kernel: Kernel) -> Tensor:
+    """im2col: [B, C * K, N]; a 1 x 1 kernel that reads every pixel needs no copy."""
+    if kernel == Kernel((1, 1)):
+        return input.flatten(2)
+    return F.unfold(input, kernel.size, kernel.dilation, kernel.padding, kernel.stride)
+
+
+class _RegionMatmul(torch.autograd.Function):
+    """columns [B, N, g, I] x filters [B, m, g, O / g, I], chosen by scores [B, m, N]: [B, N, O]."""
+
+    @staticmethod
+    def forward(ctx: Any, columns: Tensor, filters: Tensor, scores: Tensor) -> Tensor:  # noqa: ANN401
+        region = scores.argmax(dim=1)  # [B, N]
+        ctx.save_for_backward(columns, filters, scores, region)
+        batch, positions, groups, _ = columns.shape
+        output = columns.new_empty(batch, positions, groups, filters.shape[3])
+        for b, t, where in _regions(region, filters.shape[1]):
+            output[b, where] = torch.einsum("ngi,goi->ngo", columns[b, where], filters[b, t])
+        return output.flatten(2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:  # noqa: ANN401
+        columns, filters, scores, region = ctx.saved_tensors
+        grad = grad.reshape(*columns.shape[:3], -1)  # [B, N, g, O / g]
+        grad_columns, grad_filters = torch.zeros_like(columns), torch.zeros_like(filters)
+        for b, t, where in _regions(region, filters.shape[1]):
+            here = grad[b, where]
+            grad_columns[b, where] = torch.einsum("ngo,goi->ngi", here, filters[b, t])
+            grad_filters[b, t] = torch.einsum("ngo,ngi->goi", here, columns[b, where])
+        if not ctx.needs_input_grad[2]:
+            return grad_columns, grad_filters, None
+        return grad_columns, grad_filters, _guide_gradient(columns, filters, scores, grad)
+
+
+def _guide_gradient(columns: Tensor, filters: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
+    """The gradient of the scores [B, m, N], had the output been mixed by their softmax.
+
+    d loss / d choice_t is grad . (columns W_t) at each position, for every t and not only for the
+    chosen one: this, and nothing before it, takes m products.
+    """
+    per_region = [
+        torch.einsum("bngi,bgoi->bngo", columns, filters[:, t]).mul_(grad).sum(dim=(2, 3))
+        for t in range(filters.shape[1])
+    ]
+    grad_choice = torch.stack(per_region, dim=1)  # [B, m, N]
+    soft = scores.softmax(dim=1)
+    return soft * (grad_choice - (soft * grad_choice).sum(dim=1, keepdim=True))
+
+
+def _regions(region: Tensor, count: int) -> list[tuple[int, int, Tensor]]:
+    """(image, region, its positions) for each region that is not empty."""
+    found = (
+        (b, t, (region[b] == t).nonzero().squeeze(1))
+        for b in range(region.shape[0])
+        for t in range(count)
+    )
+    return [(b, t, where) for b, t, where in found if where.numel()]
+
+
+def _check(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Pair:
+    """The output's (h, w); ValueError where the arguments do not fit each other."""
+    if input.dim() != 4 or weight.dim() != 6 or weight.shape[0] != input.shape[0]:
+        raise ValueError(
+            "input must be [B, C, H, W] and weight [B, m, O, C / groups, kh, kw], "
+            f"got {list(input.shape)} and {list(weight.shape)}"
+        )
+    channels, out, per_group = input.shape[1], weight.shape[2], weight.shape[3]
+    if channels % per_group or out % (channels // per_group):
+        raise ValueError(
+            f"weight {list(weight.shape)} does not fit an input of {channels} channels: expected "
+            "[B, m, O, C / groups, kh, kw] with groups that divide both C and O"
+        )
+    h, w = kernel.output_size((input.shape[2], input.shape[3]))
+    expected = [input.shape[0], weight.shape[1], h, w]
+    if list(guide.shape) != expected:
+        raise ValueError(f"guide must be {expected}, got {list(guide.shape)}")
+    return (h, w)
+
+
+def dr_conv2d_sampling(
+    input: Tensor,
+    weight: Tensor,
+    guide: Tensor,
+    stride: int | Pair = 1,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    *,
+    index: int = 0,
+    name: str = "DRConv",
+) -> Sampling:
+    """Run `dr_conv2d` on image `index` of the batch and record where it read, by which filter."""
+    one = slice(index, index + 1)
+    output = dr_conv2d(input[one], weight[one], guide[one], stride, padding, dilation)
+    return Sampling.regular(
+        name,
+        Kernel.of(tuple(weight.shape[-2:]), stride, padding, dilation),
+        (input.shape[2], input.shape[3]),
+        region=guide[index].argmax(dim=0).detach(),
+        guide=guide[index].detach(),
+        input=input[index].detach(),
+        output=output[0].detach(),
+        weight=weight[index].detach(),
+    )
+
+
+class DRConv2d(nn.Module):
+    """DRConv with its filter generator and its guide, as the paper draws them.
+
+    Filters: the input pooled to kernel size, a 1 x 1 convolution to m² channels with a sigmoid,
+    and a 1 x 1 convolution in m groups, one group for each region's filter. Guide: a convolution
+    of the same geometry to m channels.
+
+    Args:
+        regions: m.
+        others: as in `torch.nn.Conv2d`; there is no bias in the paper.
+
+    Example:
+        >>> DRConv2d(3, 8, 3, regions=4, padding=1)(torch.rand(2, 3, 6, 6)).shape
+        torch.Size([2, 8, 6, 6])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        regions: int = 8,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        if regions < 1 or groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                "regions must be at least 1 and groups must divide in_channels and out_channels, "
+                f"got {regions=}, {groups=}, {in_channels=}, {out_channels=}"
+            )
+        self.kernel = Kernel.of(kernel_size, stride, padding, dilation)
+        self.regions, self.out_channels = regions, out_channels
+        k, per_filter = self.kernel, out_channels * (in_channels // groups)
+        self.filter_generator = nn.Sequential(
+            nn.AdaptiveAvgPool2d(as_pair(kernel_size)),
+            nn.Conv2d(in_channels, regions**2, 1),
+            nn.Sigmoid(),
+            nn.Conv2d(regions**2, regions * per_filter, 1, groups=regions),
+        )
+        self.guide_conv = nn.Conv2d(in_channels, regions, k.size, k.stride, k.padding, k.dilation)
+
+    def filters(self, input: Tensor) -> Tensor:
+        """[B, m, O, C / groups, kh, kw], generated from each image of the batch."""
+        shape = (input.shape[0], self.regions, self.out_channels, -1, *self.kernel.size)
+        filters: Tensor = self.filter_generator(input)
+        return filters.reshape(shape)
+
+    def _arguments(self, input: Tensor) -> tuple[Tensor, Tensor, Tensor, Pair, Pair, Pair]:
+        k = self.kernel
+        k.output_size((input.shape[2], input.shape[3]))
+        return (
+            input, self.filters(input), self.guide_conv(input), k.stride, k.padding, k.dilation
+        )  # fmt: skip
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[B, C, H, W] to [B, O, h, w]."""
+        return dr_conv2d(*self._arguments(input))
+
+    @torch.no_grad()
+    def sampling(self, input: Tensor, index: int = 0) -> Sampling:
+        """Run on image `index` of the batch and record where it read, by which filter."""
+        return dr_conv2d_sampling(*self._arguments(input[index : index + 1]))

@@ -1,0 +1,358 @@
+"""`Sampling`: for each output position, which points are read, how strongly, by which kernel.
+
+Everything in deformviz that makes sampling points ends in this record, and everything that
+draws or measures them starts from it. One coordinate convention holds everywhere:
+
+* (y, x) order, pixel centres at integers, so a map of height H spans -0.5 to H - 0.5;
+* taps are row-major, k = i * kw + j; offset groups are outermost;
+* a point outside the map reads zero, and its value fades over one pixel: a point at y = -0.5
+  reads half of row 0, a point at y <= -1 reads nothing (the rule of every published kernel).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Pair = tuple[int, int]
+
+_TENSORS = ("offset", "reference", "mask", "region", "guide", "input", "output", "weight", "bias")
+_FORMAT = "deformviz.sampling/1"
+
+
+def as_pair(value: int | tuple[int, ...] | list[int], name: str = "value") -> Pair:
+    """Return `value` as a (y, x) pair; one integer stands for both.
+
+    >>> as_pair(3)
+    (3, 3)
+    """
+    if isinstance(value, int):
+        return (value, value)
+    if len(value) != 2 or not all(isinstance(v, int) for v in value):
+        raise ValueError(f"{name} must be an integer or a (y, x) pair of integers, got {value!r}")
+    return (value[0], value[1])
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The regular grid of a convolution; every field is a (y, x) pair.
+
+    >>> Kernel.of(3, padding=1).output_size((32, 32))
+    (32, 32)
+    """
+
+    size: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+
+    @classmethod
+    def of(
+        cls,
+        size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] = 0,
+        dilation: int | tuple[int, ...] = 1,
+    ) -> Kernel:
+        """Build from integers or pairs, as the arguments of `torch.nn.Conv2d` are given."""
+        kernel = cls(
+            as_pair(size, "kernel size"),
+            as_pair(stride, "stride"),
+            as_pair(padding, "padding"),
+            as_pair(dilation, "dilation"),
+        )
+        if min(kernel.size + kernel.stride + kernel.dilation) < 1 or min(kernel.padding) < 0:
+            raise ValueError(
+                "kernel size, stride and dilation must be at least 1 and padding at least 0, "
+                f"got {kernel}"
+            )
+        return kernel
+
+    @property
+    def taps(self) -> int:
+        """K, the number of taps."""
+        return self.size[0] * self.size[1]
+
+    @property
+    def extent(self) -> Pair:
+        """Rows and columns from the first tap to the last, both counted."""
+        return (
+            self.dilation[0] * (self.size[0] - 1) + 1,
+            self.dilation[1] * (self.size[1] - 1) + 1,
+        )
+
+    def output_size(self, input_size: Pair) -> Pair:
+        """(h, w) of the output for a map of (H, W); ValueError where no output is left."""
+        h, w = (
+            (n + 2 * p - e) // s + 1
+            for n, p, e, s in zip(input_size, self.padding, self.extent, self.stride, strict=True)
+        )
+        if h < 1 or w < 1:
+            raise ValueError(
+                f"a kernel that spans {self.extent[0]} x {self.extent[1]} pixels with padding "
+                f"{self.padding[0]} x {self.padding[1]} leaves no output on a map of "
+                f"{input_size[0]} x {input_size[1]}: take a smaller kernel or dilation, more "
+                "padding, or a larger input"
+            )
+        return (h, w)
+
+    def tap_positions(self, like: Tensor | None = None) -> Tensor:
+        """The taps relative to the first one, in pixels: [K, 2], (y, x), row-major."""
+        y = torch.arange(self.size[0]) * self.dilation[0]
+        x = torch.arange(self.size[1]) * self.dilation[1]
+        taps = torch.cartesian_prod(y, x).reshape(-1, 2)  # [K, 2]
+        return taps.to(like) if like is not None else taps.to(torch.float32)
+
+    def centred_taps(self, like: Tensor | None = None) -> Tensor:
+        """The taps relative to the kernel's centre, in pixels: [K, 2], (y, x)."""
+        taps = self.tap_positions(like)
+        return taps - taps.mean(dim=0)
+
+    def anchors(self, output_size: Pair, like: Tensor | None = None) -> Tensor:
+        """Where the first tap of each output position lies: [2, h, w], (y, x), in pixels."""
+        y = torch.arange(output_size[0]) * self.stride[0] - self.padding[0]
+        x = torch.arange(output_size[1]) * self.stride[1] - self.padding[1]
+        anchors = torch.stack(torch.meshgrid(y, x, indexing="ij"))  # [2, h, w]
+        return anchors.to(like) if like is not None else anchors.to(torch.float32)
+
+    def regular_grid(self, output_size: Pair, like: Tensor | None = None) -> Tensor:
+        """Every position's undeformed taps: [K, 2, h, w], (y, x), in pixels of the input map."""
+        taps = self.tap_positions(like)  # [K, 2]
+        return taps[:, :, None, None] + self.anchors(output_size, like)
+
+
+@dataclass(frozen=True)
+class ImageMap:
+    """Where pixel p of a feature map lies on the image: origin + p * stride, per axis.
+
+    >>> ImageMap.of_stride(4).to_image(torch.tensor([0.0, 0.0]))
+    tensor([1.5000, 1.5000])
+    """
+
+    origin: tuple[float, float] = (0.0, 0.0)
+    stride: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def of_stride(cls, stride: float | tuple[float, float]) -> ImageMap:
+        """The map of a network whose pixels tile the image: (p + 0.5) * stride - 0.5."""
+        sy, sx = stride if isinstance(stride, tuple) else (stride, stride)
+        return cls(origin=(0.5 * sy - 0.5, 0.5 * sx - 0.5), stride=(sy, sx))
+
+    def to_image(self, points: Tensor) -> Tensor:
+        """Map points (..., 2) in (y, x) from pixels of the map to pixels of the image."""
+        return points * points.new_tensor(self.stride) + points.new_tensor(self.origin)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Where one call of an operator reads one image's map.
+
+    Attributes:
+        name: what it shows, e.g. "Deformable Conv v2" or "backbone.layer3.0.conv2".
+        input_size: (H, W) of the map that is read.
+        output_size: (h, w).
+        kernel: the regular grid.
+        offset: [G, K, 2, h, w], (dy, dx) in pixels of the input map, relative to the base point.
+            Channel c of the input belongs to offset group c // (C / G).
+        reference: [G, K, 2, h, w] base points, or None where they are the regular grid.
+        mask: [G, K, h, w] after its activation, or None where every weight is 1.
+        region: [h, w] integers, which kernel is used, or None where there is one.
+        guide: [m, h, w] the scores that `region` was chosen by, or None.
+        input: [C, H, W] the map that is read.
+        output: [O, h, w] what the operator made of it.
+        weight: [O, C / groups, kh, kw], with regions [m, O, C / groups, kh, kw]; None stands for
+            the identity: each channel is read at its point and handed on.
+        bias: [O] or None.
+        image_map: how the map lies on the image.
+
+    Raises:
+        ValueError: shapes that do not fit each other; the message names both.
+
+    Example:
+        >>> kernel = Kernel.of(3, padding=1)
+        >>> s = Sampling.regular("convolution", kernel, (8, 8))
+        >>> s.points_at(0, 0)[0, 0]
+        tensor([-1., -1.])
+    """
+
+    name: str
+    input_size: Pair
+    output_size: Pair
+    kernel: Kernel
+    offset: Tensor  # [G, K, 2, h, w]
+    reference: Tensor | None = None  # [G, K, 2, h, w]
+    mask: Tensor | None = None  # [G, K, h, w]
+    region: Tensor | None = None  # [h, w]
+    guide: Tensor | None = None  # [m, h, w]
+    input: Tensor | None = field(default=None, repr=False)  # [C, H, W]
+    output: Tensor | None = field(default=None, repr=False)  # [O, h, w]
+    weight: Tensor | None = field(default=None, repr=False)  # [(m,) O, C / groups, kh, kw]
+    bias: Tensor | None = field(default=None, repr=False)  # [O]
+    image_map: ImageMap = ImageMap()
+
+    def __post_init__(self) -> None:
+        h, w = self.output_size
+        if self.offset.dim() != 5 or self.offset.shape[2] != 2 or self.offset.shape[3:] != (h, w):
+            raise ValueError(
+                f"offset must be [G, K, 2, h, w] with (h, w) = {self.output_size}, "
+                f"got {list(self.offset.shape)}"
+            )
+        groups, taps = self.offset.shape[:2]
+        self._expect("reference", self.reference, [groups, taps, 2, h, w])
+        self._expect("mask", self.mask, [groups, taps, h, w])
+        self._expect("region", self.region, [h, w])
+        if self.reference is None and taps != self.kernel.taps:
+            raise ValueError(
+                f"offset has {taps} taps, a {self.kernel.size} kernel has {self.kernel.taps}: "
+                "give the base points as reference where they are not the regular grid"
+            )
+        if self.input is not None:
+            self._expect("input", self.input, [self.input.shape[0], *self.input_size])
+            if self.input.shape[0] % groups:
+                raise ValueError(
+                    f"input has {self.input.shape[0]} channels, which {groups} offset groups "
+                    "do not divide"
+                )
+        if self.output is not None:
+            self._expect("output", self.output, [self.output.shape[0], h, w])
+
+    @staticmethod
+    def _expect(name: str, tensor: Tensor | None, shape: list[int]) -> None:
+        if tensor is not None and list(tensor.shape) != shape:
+            raise ValueError(f"{name} must be {shape}, got {list(tensor.shape)}")
+
+    @classmethod
+    def regular(cls, name: str, kernel: Kernel, input_size: Pair, **tensors: Any) -> Sampling:  # noqa: ANN401
+        """The Sampling of an operator that does not move its grid; costs no memory for it."""
+        output_size = kernel.output_size(input_size)
+        offset = torch.zeros(1, 1, 1, 1, 1).expand(1, kernel.taps, 2, *output_size)
+        return cls(name, input_size, output_size, kernel, offset, **tensors)
+
+    @property
+    def groups(self) -> int:
+        """G, the number of offset groups."""
+        return self.offset.shape[0]
+
+    @property
+    def taps(self) -> int:
+        """K, the number of points that each position reads per group."""
+        return self.offset.shape[1]
+
+    def base(self) -> Tensor:
+        """The points before their offset: [G, K, 2, h, w] (a view for the regular grid)."""
+        if self.reference is not None:
+            return self.reference
+        grid = self.kernel.regular_grid(self.output_size, self.offset)
+        return grid.expand(self.groups, -1, -1, -1, -1)
+
+    def points(self) -> Tensor:
+        """Where each position reads: [G, K, 2, h, w], (y, x) in pixels of the input map."""
+        return self.base() + self.offset
+
+    def base_at(self, y: int, x: int) -> Tensor:
+        """The points of one position before their offset: [G, K, 2]."""
+        self._check_position(y, x)
+        if self.reference is not None:
+            return self.reference[..., y, x]
+        anchor = self.offset.new_tensor(
+            [
+                y * self.kernel.stride[0] - self.kernel.padding[0],
+                x * self.kernel.stride[1] - self.kernel.padding[1],
+            ]
+        )
+        return (self.kernel.tap_positions(self.offset) + anchor).expand(self.groups, -1, -1)
+
+    def points_at(self, y: int, x: int) -> Tensor:
+        """Where one output position reads: [G, K, 2], (y, x) in pixels of the input map."""
+        return self.base_at(y, x) + self.offset[..., y, x]
+
+    def mask_at(self, y: int, x: int) -> Tensor:
+        """The modulation of one position: [G, K]; ones where there is no mask."""
+        self._check_position(y, x)
+        if self.mask is None:
+            return self.offset.new_ones(self.groups, self.taps)
+        return self.mask[..., y, x]
+
+    def centre_at(self, y: int, x: int) -> Tensor:
+        """The centre of one position's base points, on the input map: [2], (y, x)."""
+        return self.base_at(y, x).mean(dim=(0, 1))
+
+    def _check_position(self, y: int, x: int) -> None:
+        h, w = self.output_size
+        if not (0 <= y < h and 0 <= x < w):
+            raise ValueError(f"position (y, x) = ({y}, {x}) is outside the {h} x {w} output")
+
+    def to(self, device: torch.device | str) -> Sampling:
+        """The same record with its tensors on `device`."""
+        moved = {
+            name: tensor.to(device)
+            for name in _TENSORS
+            if (tensor := getattr(self, name)) is not None
+        }
+        return replace(self, **moved)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that are known, by field name, detached and contiguous on the CPU."""
+        return {
+            name: tensor.detach().cpu().contiguous()
+            for name in _TENSORS
+            if (tensor := getattr(self, name)) is not None
+        }
+
+    def header(self) -> dict[str, Any]:
+        """All that is not a tensor, as plain JSON types."""
+        return {
+            "format": _FORMAT,
+            "name": self.name,
+            "input_size": list(self.input_size),
+            "output_size": list(self.output_size),
+            "kernel_size": list(self.kernel.size),
+            "stride": list(self.kernel.stride),
+            "padding": list(self.kernel.padding),
+            "dilation": list(self.kernel.dilation),
+            "image_origin": list(self.image_map.origin),
+            "image_stride": list(self.image_map.stride),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write to a .safetensors file, header and all; `Sampling.load` reads it back."""
+        from safetensors.torch import save_file
+
+        save_file(self.tensors(), str(path), metadata={"deformviz": json.dumps(self.header())})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Sampling:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is no .safetensors file, or none that `save` wrote.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                header = json.loads((file.metadata() or {}).get("deformviz", "{}"))
+                tensors = {
+                    name: file.get_tensor(name) for name in _TENSORS if name in set(file.keys())
+                }
+        except SafetensorError as error:
+            raise ValueError(f"{Path(path).name} is not a .safetensors file: {error}") from error
+        if header.get("format") != _FORMAT or "offset" not in tensors:
+            raise ValueError(
+                f"{Path(path).name} holds no Sampling: expected a file that Sampling.save wrote"
+            )
+        return cls(
+            name=header["name"],
+            input_size=as_pair(header["input_size"]),
+            output_size=as_pair(header["output_size"]),
+            kernel=Kernel.of(
+                *(tuple(header[k]) for k in ("kernel_size", "stride", "padding", "dilation"))
+            ),
+            image_map=ImageMap(tuple(header["image_origin"]), tuple(header["image_stride"])),
+            **tensors,
+        )
