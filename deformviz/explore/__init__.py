@@ -1,0 +1,19 @@
+"""Run one operator with made-up parameters on one image: what the Explore page shows.
+
+Settings + image  ──▶  explore()  ──▶  Exploration (Sampling, picture, checks, time)
+"""
+
+from .recipe import Check, Operator
+from .run import MAX_POINTS, OPERATORS, Exploration, explore
+from .settings import MAX_KERNEL, Settings
+
+__all__ = [
+    "MAX_KERNEL",
+    "MAX_POINTS",
+    "OPERATORS",
+    "Check",
+    "Exploration",
+    "Operator",
+    "Settings",
+    "explore",
+]

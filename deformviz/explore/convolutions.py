@@ -1,0 +1,191 @@
+"""Convolution and its deformable, dynamic and coordinate-aware kin, on the Explore page.
+
+Each applies the chosen kernel to every colour by itself, so that the output is a picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor
+
+from ..fields import mask_field, offset_field
+from ..guides import guide_map
+from ..kernels import KERNELS, kernel_weight
+from ..operators import (
+    DRConv2d,
+    add_coordinates,
+    conv2d_sampling,
+    deform_conv2d,
+    deform_conv2d_sampling,
+    dr_conv2d_sampling,
+)
+from ..sampling import Sampling
+from .recipe import Check, Operator, gap
+from .settings import Settings
+
+
+def _depthwise_weight(settings: Settings, x: Tensor) -> Tensor:
+    """[3, 1, kh, kw]."""
+    weight = kernel_weight(settings.weights, settings.kernel_size, settings.seed)
+    return weight.to(x).expand(3, 1, -1, -1)
+
+
+def _run_conv(settings: Settings, x: Tensor) -> Sampling:
+    k = settings.kernel
+    weight = _depthwise_weight(settings, x)
+    return conv2d_sampling(x, weight, None, k.stride, k.padding, k.dilation, 3)
+
+
+def _check_conv(settings: Settings, x: Tensor) -> Check:
+    ours, k = _run_conv(settings, x), settings.kernel
+    assert ours.weight is not None
+    zero = torch.zeros(1, 2 * k.taps, *ours.output_size)
+    geometry = (k.stride, k.padding, k.dilation)
+    other = torchvision.ops.deform_conv2d(x.cpu(), zero, ours.weight.cpu(), None, *geometry)
+    return Check("equals torchvision's deform_conv2d with zero offsets", gap(ours.output, other))
+
+
+def _offset(settings: Settings, x: Tensor) -> Tensor:
+    """[1, 2 * G * K, h, w]; of three groups, the first moves forth and the last moves back."""
+    s = settings
+    one = offset_field(s.field, s.kernel, x[0], s.strength, s.seed)  # [K, 2, h, w]
+    signs = torch.linspace(1, -1, s.offset_groups) if s.offset_groups > 1 else torch.ones(1)
+    return (signs.to(x)[:, None, None, None, None] * one).flatten(0, 2)[None]
+
+
+def _mask(settings: Settings, x: Tensor) -> Tensor:
+    """[1, G * K, h, w]."""
+    s = settings
+    mask = mask_field(s.mask, s.kernel, x[0], s.mask_strength, s.seed)  # [K, h, w]
+    return mask.repeat(s.offset_groups, 1, 1)[None]
+
+
+def _deform_arguments(settings: Settings, x: Tensor, modulated: bool) -> dict[str, Any]:
+    k = settings.kernel
+    return {
+        "input": x,
+        "offset": _offset(settings, x),
+        "weight": _depthwise_weight(settings, x),
+        "stride": k.stride,
+        "padding": k.padding,
+        "dilation": k.dilation,
+        "mask": _mask(settings, x) if modulated else None,
+    }
+
+
+def _run_deform(settings: Settings, x: Tensor, modulated: bool) -> Sampling:
+    return deform_conv2d_sampling(**_deform_arguments(settings, x, modulated))
+
+
+def _check_deform(settings: Settings, x: Tensor, modulated: bool) -> Check:
+    arguments = _deform_arguments(settings, x, modulated)
+    arguments["offset"] = torch.zeros_like(arguments["offset"])
+    arguments["mask"] = None
+    k = settings.kernel
+    geometry = (k.stride, k.padding, k.dilation)
+    other = F.conv2d(x, arguments["weight"], None, *geometry, groups=3)
+    return Check("zero offsets give conv2d", gap(deform_conv2d(**arguments)[0], other))
+
+
+# DRConv: a kernel for each region.
+
+
+def _dr_weight(settings: Settings, x: Tensor) -> Tensor:
+    """[1, m, 3, I, kh, kw]: the named kernels in turn, or those of an untrained generator."""
+    s = settings
+    if s.generated:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(s.seed)
+            layer = DRConv2d(3, 3, s.kernel_size, s.regions, groups=3)
+        filters = layer.to(x.device).filters(x)
+        return filters / filters.abs().sum(dim=(3, 4, 5), keepdim=True).clamp(min=1e-6)
+    names = list(KERNELS)
+    start = names.index(s.weights)
+    turn = [names[(start + t) % len(names)] for t in range(s.regions)]
+    weights = [kernel_weight(name, s.kernel_size, s.seed) for name in turn]
+    return torch.stack(weights).to(x)[None, :, None, None].expand(-1, -1, 3, -1, -1, -1)
+
+
+def _run_dr_conv(settings: Settings, x: Tensor) -> Sampling:
+    s, k = settings, settings.kernel
+    guide = guide_map(s.guide, k, x[0], s.regions, s.seed)[None]
+    return dr_conv2d_sampling(x, _dr_weight(s, x), guide, k.stride, k.padding, k.dilation)
+
+
+def _check_dr_conv(settings: Settings, x: Tensor) -> Check:
+    ours, k = _run_dr_conv(settings, x), settings.kernel
+    assert ours.weight is not None
+    assert ours.region is not None
+    full = [
+        F.conv2d(x, weight, None, k.stride, k.padding, k.dilation, groups=3)
+        for weight in ours.weight
+    ]
+    chosen = torch.stack(full).gather(0, ours.region.expand(1, 1, 3, -1, -1))[0]
+    return Check(f"equals {settings.regions} full convolutions, masked", gap(ours.output, chosen))
+
+
+# CoordConv: the chosen kernel for each colour, plus a share of one coordinate.
+
+
+def _coord_weight(settings: Settings, x: Tensor) -> Tensor:
+    """[3, 5 or 6, kh, kw]: red takes x, green takes y, blue takes the radius."""
+    s = settings
+    weight = x.new_zeros(3, 6 if s.radius else 5, *s.kernel_size)
+    centre = kernel_weight("identity", s.kernel_size).to(x)
+    for colour in range(3):
+        weight[colour, colour] = _depthwise_weight(s, x)[colour, 0]
+        if 3 + colour < weight.shape[1]:
+            weight[colour, 3 + colour] = s.coordinate_weight * centre
+    return weight
+
+
+def _run_coord_conv(settings: Settings, x: Tensor) -> Sampling:
+    k, weight = settings.kernel, _coord_weight(settings, x)
+    geometry = (k.stride, k.padding, k.dilation)
+    return conv2d_sampling(
+        add_coordinates(x, settings.radius), weight, None, *geometry, name="CoordConv"
+    )
+
+
+def _check_coord_conv(settings: Settings, x: Tensor) -> Check:
+    ours, k = _run_coord_conv(replace(settings, coordinate_weight=0.0), x), settings.kernel
+    geometry = (k.stride, k.padding, k.dilation)
+    other = F.conv2d(x, _depthwise_weight(settings, x), None, *geometry, groups=3)
+    return Check("zero weight on the coordinates gives conv2d", gap(ours.output, other))
+
+
+_DEFORMABLE = ("stride", "dilation", "weights", "field", "strength", "offset_groups")
+
+CONVOLUTIONS: dict[str, Operator] = {
+    "Convolution": Operator("", ("stride", "dilation", "weights"), _run_conv, _check_conv),
+    "Deformable Conv v1": Operator(
+        "arXiv 1703.06211",
+        _DEFORMABLE,
+        partial(_run_deform, modulated=False),
+        partial(_check_deform, modulated=False),
+    ),
+    "Deformable Conv v2": Operator(
+        "arXiv 1811.11168",
+        (*_DEFORMABLE, "mask", "mask_strength"),
+        partial(_run_deform, modulated=True),
+        partial(_check_deform, modulated=True),
+    ),
+    "DRConv": Operator(
+        "arXiv 2003.12243",
+        ("stride", "dilation", "weights", "guide", "regions", "generated"),
+        _run_dr_conv,
+        _check_dr_conv,
+    ),
+    "CoordConv": Operator(
+        "arXiv 1807.03247",
+        ("stride", "dilation", "weights", "radius", "coordinate_weight"),
+        _run_coord_conv,
+        _check_coord_conv,
+    ),
+}

@@ -1,0 +1,54 @@
+"""How the Explore page runs one operator: the row of a table, and the check that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..sampling import Sampling
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Check:
+    """A comparison that a run made of itself.
+
+    Attributes:
+        claim: what is compared, in words.
+        difference: the largest absolute difference found.
+        tolerance: what float32 sums of this length may differ by.
+    """
+
+    claim: str
+    difference: float
+    tolerance: float = 1e-5
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return self.difference <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A row of `OPERATORS`.
+
+    Attributes:
+        paper: where it was published.
+        controls: the fields of `Settings` that it depends on, beside the kernel's size and seed.
+        run: (settings, image [1, 3, H, W]) to the Sampling of the call.
+        check: (settings, image) to how far a second implementation is from it.
+    """
+
+    paper: str
+    controls: tuple[str, ...]
+    run: Callable[[Settings, Tensor], Sampling]
+    check: Callable[[Settings, Tensor], Check]
+
+
+def gap(ours: Tensor | None, other: Tensor) -> float:
+    """The largest absolute difference between an output [O, h, w] and [1, O, h, w]."""
+    assert ours is not None
+    return (ours.cpu() - other[0].cpu()).abs().max().item()

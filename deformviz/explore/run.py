@@ -1,0 +1,124 @@
+"""Settings and an image in, an `Exploration` out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..analysis import recompute
+from ..sampling import Sampling
+from .convolutions import CONVOLUTIONS
+from .recipe import Check, Operator
+from .settings import Settings
+from .shifts import SHIFTS
+
+OPERATORS: dict[str, Operator] = CONVOLUTIONS | SHIFTS
+"""The operators, in the order in which they are offered."""
+
+MAX_POINTS = 32 * 2**20
+"""Taps times positions of a run: 11 x 11 taps on 512 x 512, a quarter of a gigabyte of offsets."""
+
+_CROP = 64
+"""Second implementations run on so many rows and columns from the image's middle: some are slow."""
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What a run gave.
+
+    Attributes:
+        settings: what it was asked for.
+        sampling: where the operator read, with its output.
+        picture: [3, h, w] the output to show as colours.
+        checks: the run's own checks.
+        milliseconds: how long the operator took.
+        device: "cpu", "cuda" or "mps".
+    """
+
+    settings: Settings
+    sampling: Sampling
+    picture: Tensor
+    checks: tuple[Check, ...]
+    milliseconds: float
+    device: str
+
+
+def explore(
+    image: np.ndarray, settings: Settings, device: torch.device | str = "cpu"
+) -> Exploration:
+    """Run the operator of `settings` on an image.
+
+    Args:
+        image: [H, W, 3] uint8.
+        settings: which operator, and its parameters.
+        device: where to run it.
+
+    Raises:
+        ValueError: a kernel that leaves no output, or a run that would not fit in memory.
+
+    Example:
+        >>> image = np.zeros((16, 16, 3), np.uint8)
+        >>> explore(image, Settings(operator="Convolution")).sampling.output_size
+        (16, 16)
+    """
+    if settings.operator not in OPERATORS:
+        raise ValueError(
+            f"operator must be one of {', '.join(OPERATORS)}; got {settings.operator!r}"
+        )
+    operator = OPERATORS[settings.operator]
+    x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255  # [1, 3, H, W]
+    _check_size(x, settings)
+    with torch.no_grad():
+        start = time.perf_counter()
+        sampling = operator.run(settings, x)
+        _wait_for(x.device)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        checks = (operator.check(settings, _crop(x)), _check_terms(sampling))
+    return Exploration(settings, sampling, _picture(sampling), checks, milliseconds, x.device.type)
+
+
+def _check_size(x: Tensor, settings: Settings) -> None:
+    h, w = settings.kernel.output_size((x.shape[2], x.shape[3]))
+    points = settings.kernel.taps * h * w * settings.offset_groups
+    if points > MAX_POINTS:
+        raise ValueError(
+            f"{settings.kernel.taps} taps at {h} x {w} positions in {settings.offset_groups} "
+            f"groups are {points / 1e6:.0f} million points, more than {MAX_POINTS / 1e6:.0f}: "
+            "take a smaller working size or kernel, or a larger stride"
+        )
+
+
+def _crop(x: Tensor) -> Tensor:
+    """The middle of an image [1, 3, H, W], at most `_CROP` rows and columns of it."""
+    top, left = (max(0, n - _CROP) // 2 for n in x.shape[2:])
+    return x[..., top : top + _CROP, left : left + _CROP]
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _picture(sampling: Sampling) -> Tensor:
+    """The output as three colours; a shift's copies of the photo are averaged."""
+    assert sampling.output is not None
+    copies = sampling.output.reshape(-1, 3, *sampling.output_size)
+    return copies.mean(dim=0).cpu()
+
+
+def _check_terms(sampling: Sampling) -> Check:
+    """Take some positions apart, term by term, and put them together again."""
+    assert sampling.output is not None
+    h, w = sampling.output_size
+    count = min(64, h * w)
+    index = torch.linspace(0, h * w - 1, count).long()
+    positions = torch.stack((index // w, index % w), dim=1)
+    output = sampling.output[:, positions[:, 0], positions[:, 1]].T.cpu().double()
+    difference = (recompute(sampling, positions) - output).abs().max().item()
+    return Check(f"terms at {count} positions sum to the output", difference)

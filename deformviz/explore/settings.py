@@ -1,0 +1,103 @@
+"""What a run of the Explore page depends on, beside the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import get_args
+
+from ..fields import FIELDS, MASKS
+from ..guides import GUIDES
+from ..kernels import KERNELS
+from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border, Strategy
+from ..sampling import Kernel, Pair
+
+MAX_KERNEL = 11
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a run depends on beside the image.
+
+    Attributes:
+        operator: one of `deformviz.explore.OPERATORS`.
+        kernel_size: (kh, kw), each from 1 to 11. The shifts have no kernel: they reach as far as
+            the taps of one of this size, half of it.
+        stride, dilation: one number for both axes. Padding keeps the image's size at stride 1.
+        weights: one of `KERNELS`; DRConv gives one to each region, starting from this one.
+        field, strength, offset_groups: the offsets, one of `FIELDS`; strength None takes the
+            field's default. Of three groups, red moves by +strength, green by 0, blue by -strength.
+        mask, mask_strength: the modulation of v2, one of `MASKS`.
+        guide, regions, generated: DRConv's guide map, one of `GUIDES`; its m; whether its filters
+            come from the paper's generator, untrained, or from `KERNELS`.
+        radius, coordinate_weight: CoordConv's third channel; how much of x, y and r is added to
+            red, green and blue.
+        directions, strategy, border: of the spatial shift.
+        seed: for whatever is random.
+    """
+
+    operator: str = "Deformable Conv v2"
+    kernel_size: Pair = (3, 3)
+    stride: int = 1
+    dilation: int = 1
+    weights: str = "mean"
+    field: str = "toward edges"
+    strength: float | None = None
+    offset_groups: int = 1
+    mask: str = "radial"
+    mask_strength: float = 1.0
+    guide: str = "by colour"
+    regions: int = 4
+    generated: bool = False
+    radius: bool = True
+    coordinate_weight: float = 0.3
+    directions: str = "up, down, left, right"
+    strategy: Strategy = "slice"
+    border: Border = "zero"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("weights", self.weights, KERNELS)
+        _one_of("field", self.field, FIELDS)
+        _one_of("mask", self.mask, MASKS)
+        _one_of("guide", self.guide, GUIDES)
+        _one_of("directions", self.directions, DIRECTIONS)
+        _one_of("strategy", self.strategy, BORDERS)
+        _one_of("border", self.border, get_args(Border))
+        _within("kernel height", self.kernel_size[0], 1, MAX_KERNEL)
+        _within("kernel width", self.kernel_size[1], 1, MAX_KERNEL)
+        _within("stride", self.stride, 1, 8)
+        _within("dilation", self.dilation, 1, 16)
+        _within("regions", self.regions, 1, 8)
+        _within("mask strength", self.mask_strength, 0, 1)
+        _within("coordinate weight", self.coordinate_weight, -1, 1)
+        _within("seed", self.seed, 0, 2**31 - 1)
+        if self.strength is not None:
+            limit = FIELDS[self.field].maximum
+            _within(f"strength of the field {self.field!r}", self.strength, -limit, limit)
+        if self.offset_groups not in (1, 3):
+            raise ValueError(
+                f"offset groups must be 1, or 3 for the image's colours, got {self.offset_groups}"
+            )
+
+    @property
+    def kernel(self) -> Kernel:
+        """The regular grid, padded to keep the image's size at stride 1 (even sizes lose one)."""
+        padding = tuple(self.dilation * (k - 1) // 2 for k in self.kernel_size)
+        return Kernel.of(self.kernel_size, self.stride, padding, self.dilation)
+
+    @property
+    def reach(self) -> Pair:
+        """How far the shifts go, (y, x): half the kernel."""
+        return (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
+
+
+def _one_of(name: str, value: object, known: Iterable[str]) -> None:
+    names = list(known)
+    if value not in names:
+        raise ValueError(f"{name} must be one of {', '.join(names)}; got {value!r}")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # false for NaN, too
+        raise ValueError(f"{name} must be between {low} and {high}, got {value}")
