@@ -83,7 +83,8 @@ def decode(
             decoded.
 
     Returns:
-        The first frame or page as a ``Photo``. Transparent parts lie on white.
+        The first frame or page as a ``Photo``. Transparent parts lie on white. The worst files
+        within the limits take about 3 seconds of one core and 1 GB of memory.
 
     Raises:
         ImageError: the source is missing, no picture, damaged, too large, or an argument is wrong.
@@ -364,9 +365,9 @@ def _png_checksum(kind: bytes, content: bytes) -> bytes:
 _JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed FF nor a restart
 _JPEG_ALONE = {0x01, 0xD8}
 _JPEG_END, _JPEG_SCAN, _JPEG_APP1 = 0xD9, 0xDA, 0xE1
-_JPEG_SIZES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Tables and frame headers, and the two markers that tell the colour space (JFIF, Adobe).
-_JPEG_KEPT = _JPEG_SIZES | {0xC4, 0xCC, 0xDA, 0xDB, 0xDC, 0xDD, 0xE0, 0xEE}
+# Frame headers, tables and scans, and the two segments that tell the colour space (JFIF, Adobe).
+# Not DHP (0xDE), whose size Pillow would believe and libjpeg ignore.
+_JPEG_KEPT = {*range(0xC0, 0xC8), *range(0xC9, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xE0, 0xEE}
 _JPEG_MAX_SEGMENTS = 10_000
 # A progressive JPEG passes over all its pixels once a scan. Encoders write about ten.
 _JPEG_MAX_SCANS = 64
@@ -374,18 +375,15 @@ _JPEG_MAX_SCANS = 64
 
 def _jpeg(data: bytes) -> _Frame:
     kept = [data[:2]]
-    orientation, scans, sizes = 1, 0, 0
+    orientation, scans = 1, 0
     for kind, segment in _jpeg_segments(data):
         if kind == _JPEG_APP1 and segment[4:10] == b"Exif\0\0":
             orientation = _exif_orientation(segment[10:])
         scans += kind == _JPEG_SCAN
-        sizes += kind in _JPEG_SIZES
         if kind in _JPEG_KEPT or kind == _JPEG_END:
             kept.append(segment)
     if scans > _JPEG_MAX_SCANS:
         raise ImageError(f"This JPEG has {scans} scans, more than any camera's. {_REMEDY}")
-    if sizes != 1:
-        raise ValueError(f"{sizes} frame headers")  # Pillow and libjpeg would each trust another
     return _Frame(plugin=JpegImageFile, data=b"".join(kept), orientation=orientation)
 
 

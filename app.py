@@ -1,0 +1,27 @@
+"""`python app.py`: the web app."""
+
+from __future__ import annotations
+
+import argparse
+
+from deformviz import device
+from deformviz.web import server
+
+
+def main() -> None:
+    """Read the command line and serve the page until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", help="cuda, cuda:1, mps or cpu; the fastest by default")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves other machines, too")
+    parser.add_argument("--port", type=int, help="7860 or the next that is free by default")
+    parser.add_argument("--browser", action="store_true", help="open the page in a browser")
+    options = parser.parse_args()
+    try:
+        chosen = device.choose(options.device)
+    except ValueError as error:
+        parser.error(str(error))
+    server.launch(chosen, options.host, options.port, inbrowser=options.browser)
+
+
+if __name__ == "__main__":
+    main()

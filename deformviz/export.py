@@ -1,0 +1,23 @@
+"""A `Sampling` as arrays, for programs that have no torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .sampling import Sampling
+
+
+def save_npz(sampling: Sampling, path: str | Path) -> None:
+    """Write the record, and the points derived from it, to a compressed .npz file.
+
+    Holds every tensor that is known by its field's name, `points` [G, K, 2, h, w] in (y, x), and
+    `header`, a JSON text of sizes and the kernel. `np.load(path)` reads it without pickling.
+    """
+    arrays: dict[str, Any] = {name: t.numpy() for name, t in sampling.tensors().items()}
+    arrays["points"] = sampling.points().detach().cpu().numpy()
+    arrays["header"] = np.array(json.dumps(sampling.header()))
+    np.savez_compressed(path, **arrays)

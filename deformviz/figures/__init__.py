@@ -1,0 +1,20 @@
+"""Plotly figures from a `Sampling`, for the page and for a notebook."""
+
+from .colors import direction_colors, index_colors, robust_top, wheel_picture
+from .kernel import kernel_figure
+from .layers import LAYERS, Choice, layers_for
+from .views import as_picture, output_figure, sampling_figure
+
+__all__ = [
+    "LAYERS",
+    "Choice",
+    "as_picture",
+    "direction_colors",
+    "index_colors",
+    "kernel_figure",
+    "layers_for",
+    "output_figure",
+    "robust_top",
+    "sampling_figure",
+    "wheel_picture",
+]

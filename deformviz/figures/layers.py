@@ -1,0 +1,253 @@
+"""Layers over the image, each made from a `Sampling`: a row of `LAYERS` is all that one takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from torch import Tensor
+
+from ..images import to_data_uri
+from ..operators.coord_conv import coordinate_channels
+from ..sampling import Sampling
+from .canvas import DARK_TEXT, colorbar, lay_over, output_box
+from .colors import (
+    FieldPalette,
+    direction_colors,
+    index_colors,
+    index_rgb,
+    lookup,
+    robust_top,
+    wheel_picture,
+)
+
+_ARROWS_ACROSS = 30
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a layer shows, where it can show several things.
+
+    Attributes:
+        tap: for fields and masks; the first is the upper left one.
+        group: the offset group.
+        palette: for directions.
+    """
+
+    tap: int = 0
+    group: int = 0
+    palette: FieldPalette = "perceptual"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A row of `LAYERS`.
+
+    Attributes:
+        fits: whether a Sampling has something for it to show.
+        add: draws it on a figure.
+        dim: the opacity that the photo under it is given.
+        per_tap: whether it shows one tap, and so depends on `Choice.tap`.
+    """
+
+    fits: Callable[[Sampling], bool]
+    add: Callable[[go.Figure, Sampling, Choice], None]
+    dim: float = 1.0
+    per_tap: bool = False
+
+
+def _offset(sampling: Sampling, choice: Choice) -> np.ndarray:
+    """The offsets of one tap: [2, h, w]."""
+    return _array(sampling.offset[choice.group, choice.tap])
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu(), dtype=np.float32)
+
+
+def _length(sampling: Sampling, choice: Choice) -> np.ndarray:
+    """How far one tap moves, in pixels of the input map: [h, w]."""
+    return np.asarray(np.hypot(*_offset(sampling, choice)))
+
+
+def add_arrows(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
+    """The offset field of one tap as arrows of true length, from the tap's regular place."""
+    h, w = sampling.output_size
+    step = max(1, round(max(h, w) / _ARROWS_ACROSS))
+    rows, columns = np.meshgrid(
+        np.arange(step // 2, h, step), np.arange(step // 2, w, step), indexing="ij"
+    )
+    scale = np.array(sampling.image_map.stride, dtype=np.float32)[:, None, None]
+    delta = _offset(sampling, choice)[:, rows, columns] * scale
+    base = sampling.base()[choice.group, choice.tap][:, rows, columns]  # [2, n, m]
+    start = _array(sampling.image_map.to_image(base.movedim(0, -1))).reshape(-1, 2)
+    length = np.hypot(*delta).reshape(-1)
+    top = robust_top(length)
+    figure.add_trace(
+        go.Quiver(
+            name="field",
+            x=start[:, 1],
+            y=start[:, 0],
+            u=delta[1].reshape(-1),
+            v=delta[0].reshape(-1),
+            lengthmode="raw",
+            lengthfactor=1,
+            arrowref="data",
+            anchor="tail",
+            marker={
+                "color": length,
+                "colorscale": "Plasma",
+                "cmin": 0,
+                "cmax": top,
+                "showscale": False,
+            },
+            hovertemplate="Δy %{v:.2f}, Δx %{u:.2f} px<extra></extra>",
+        )
+    )
+    colorbar(figure, "Plasma", 0, top, f"|Δ| of tap {choice.tap}, px")
+
+
+def add_field_colors(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
+    """The offset field of one tap as colours, with the wheel and its length in pixels."""
+    top = robust_top(_length(sampling, choice))
+    colors = direction_colors(_offset(sampling, choice), top, choice.palette)
+    lay_over(figure, colors, output_box(sampling), opacity=0.85)
+    lay_wheel(figure, top, choice.palette)
+
+
+def lay_wheel(figure: go.Figure, top: float, palette: FieldPalette) -> None:
+    """The legend of a direction field, in the figure's lower right corner."""
+    figure.add_layout_image(
+        source=to_data_uri(wheel_picture(palette)),
+        xref="x domain",
+        yref="y domain",
+        x=0.985,
+        y=0.02,
+        sizex=0.14,
+        sizey=0.14,
+        xanchor="right",
+        yanchor="bottom",
+        layer="above",
+    )
+    figure.add_annotation(
+        xref="x domain",
+        yref="y domain",
+        x=0.985,
+        y=0.17,
+        xanchor="right",
+        yanchor="bottom",
+        showarrow=False,
+        text=f"rim = {top:.3g} px",
+        font=DARK_TEXT,
+        bgcolor="rgba(255,255,255,0.85)",
+        borderpad=3,
+    )
+
+
+def add_magnitude(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
+    """How far one tap moves, as one scale of lightness."""
+    length = _length(sampling, choice)
+    top = robust_top(length)
+    lay_over(figure, lookup(length, "Cividis", 0, top), output_box(sampling), opacity=0.85)
+    colorbar(figure, "Cividis", 0, top, f"|Δ| of tap {choice.tap}, px")
+
+
+def add_mask(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
+    """The modulation of one tap; of both signs where it is unbounded (DCNv4)."""
+    assert sampling.mask is not None
+    values = _array(sampling.mask[choice.group, choice.tap])
+    if values.min() < 0:
+        top = robust_top(np.abs(values))
+        scale, low = "PuOr", -top
+    else:
+        top = max(1.0, robust_top(values))
+        scale, low = "Cividis", 0.0
+    lay_over(figure, lookup(values, scale, low, top), output_box(sampling), opacity=0.85)
+    colorbar(figure, scale, low, top, f"mask of tap {choice.tap}")
+
+
+def add_regions(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
+    """Which kernel each position is convolved with, as categories with a legend."""
+    assert sampling.region is not None
+    region = np.asarray(sampling.region.cpu())
+    count = int(region.max()) + 1 if sampling.guide is None else sampling.guide.shape[0]
+    lay_over(figure, index_rgb(count)[region], output_box(sampling), opacity=0.6)
+    shares = np.bincount(region.reshape(-1), minlength=count) / region.size
+    for index, (color, share) in enumerate(zip(index_colors(count), shares, strict=True)):
+        figure.add_trace(
+            go.Scatter(
+                name=f"region {index}: {share:.0%}",
+                x=[None],
+                y=[None],
+                mode="markers",
+                marker={"color": color, "size": 10, "symbol": "square"},
+                showlegend=True,
+            )
+        )
+    figure.update_layout(
+        showlegend=True,
+        legend={
+            "x": 0.99,
+            "y": 0.01,
+            "xanchor": "right",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(255,255,255,0.85)",
+            "font": DARK_TEXT,
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+    )
+
+
+def _coordinate(channel: int, name: str) -> Layer:
+    def add(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
+        values = _array(coordinate_channels(sampling.input_size, radius=True)[channel])
+        low = -1.0 if channel < 2 else 0.0
+        scale, high = ("PuOr", 1.0) if channel < 2 else ("Cividis", float(np.sqrt(2)))
+        lay_over(figure, lookup(values, scale, low, high), (-0.5, -0.5, *sampling.input_size), 0.75)
+        colorbar(figure, scale, low, high, f"{name} channel")
+
+    def fits(sampling: Sampling) -> bool:
+        return sampling.name == "CoordConv" and _channels(sampling) >= (6 if channel == 2 else 5)
+
+    return Layer(fits, add, dim=0.9)
+
+
+def _channels(sampling: Sampling) -> int:
+    return 0 if sampling.input is None else sampling.input.shape[0]
+
+
+def _moves(sampling: Sampling) -> bool:
+    """Whether any tap moves at all: a regular grid is one stored zero, seen from everywhere."""
+    return bool((sampling.offset != 0).any())
+
+
+def _nothing(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
+    """Only the points, which every figure has."""
+
+
+LAYERS: dict[str, Layer] = {
+    "points": Layer(lambda s: True, _nothing),
+    "arrows": Layer(_moves, add_arrows, dim=0.55, per_tap=True),
+    "field colours": Layer(_moves, add_field_colors, dim=0.9, per_tap=True),
+    "magnitude": Layer(_moves, add_magnitude, per_tap=True),
+    "mask": Layer(lambda s: s.mask is not None, add_mask, per_tap=True),
+    "regions": Layer(lambda s: s.region is not None, add_regions),
+    "x coordinate": _coordinate(0, "x"),
+    "y coordinate": _coordinate(1, "y"),
+    "radius": _coordinate(2, "radius"),
+}
+"""The layers, in the order in which they are offered."""
+
+
+def layers_for(sampling: Sampling) -> list[str]:
+    """The names of the layers that have something to show of this Sampling.
+
+    Example:
+        >>> from deformviz import Kernel
+        >>> layers_for(Sampling.regular("convolution", Kernel.of(3), (8, 8)))
+        ['points']
+    """
+    return [name for name, layer in LAYERS.items() if layer.fits(sampling)]

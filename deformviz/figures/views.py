@@ -1,0 +1,131 @@
+"""Whole figures, for the page and for a notebook: the input with its points, and the output."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from torch import Tensor
+
+from ..sampling import Sampling
+from .canvas import canvas
+from .layers import LAYERS, Choice
+from .points import add_points
+
+
+def sampling_figure(
+    sampling: Sampling,
+    image: np.ndarray | None = None,
+    *,
+    y: int | None = None,
+    x: int | None = None,
+    layer: str = "points",
+    choice: Choice = Choice(),  # noqa: B008  (frozen)
+    group: int | None = None,
+) -> go.Figure:
+    """Where an output position reads, over the image, under a layer of one's choice.
+
+    Args:
+        sampling: from any operator.
+        image: [H, W, 3] uint8, or None to draw the input map's first three channels, or its mean.
+        y, x: the output position; the middle of the map where they are left out.
+        layer: one of `LAYERS`.
+        choice: which tap and group the layer shows, in which palette.
+        group: the offset group whose points are drawn, or None for all.
+
+    Raises:
+        ValueError: a layer that this Sampling has nothing for, a tap or group that it has not,
+            or a position outside its output.
+
+    Example:
+        >>> import torch
+        >>> from deformviz.operators import DeformConv2d
+        >>> s = DeformConv2d(3, 8, 3, padding=1).sampling(torch.rand(1, 3, 32, 32))
+        >>> [trace.name for trace in sampling_figure(s, y=3, x=5).data]
+        ['regular grid', 'offsets', 'taps']
+    """
+    _check(sampling, layer, choice, group)
+    pixels = _input_pixels(sampling) if image is None else image
+    size = sampling.input_size if pixels is None else (pixels.shape[0], pixels.shape[1])
+    row = LAYERS[layer]
+    figure = canvas(size, pixels, row.dim)
+    row.add(figure, sampling, choice)
+    middle = (sampling.output_size[0] // 2, sampling.output_size[1] // 2)
+    add_points(
+        figure, sampling, middle[0] if y is None else y, middle[1] if x is None else x, group
+    )
+    return figure
+
+
+def _check(sampling: Sampling, layer: str, choice: Choice, group: int | None) -> None:
+    if layer not in LAYERS:
+        raise ValueError(f"unknown layer {layer!r}: expected one of {', '.join(LAYERS)}")
+    if not LAYERS[layer].fits(sampling):
+        raise ValueError(f"{sampling.name} has nothing to show as {layer!r}")
+    if not 0 <= choice.tap < sampling.taps:
+        raise ValueError(f"tap {choice.tap} is not one of the {sampling.taps} taps")
+    if not (
+        0 <= choice.group < sampling.groups and (group is None or 0 <= group < sampling.groups)
+    ):
+        raise ValueError(f"there is no such offset group: the Sampling has {sampling.groups}")
+
+
+def _input_pixels(sampling: Sampling) -> np.ndarray | None:
+    """The map that was read, as a picture: [H, W, 3] uint8."""
+    if sampling.input is None:
+        return None
+    return as_picture(sampling.input if sampling.input.shape[0] >= 3 else sampling.input[:1])
+
+
+def as_picture(values: Tensor) -> np.ndarray:
+    """A map [C, h, w] as [h, w, 3] uint8: the first three channels, or one as grey.
+
+    Values in [0, 1] are taken as they are. Of others, the range from the 1st to the 99th
+    percentile is stretched over the scale; where they have both signs, zero stays in the middle.
+    """
+    array = np.nan_to_num(np.asarray(values[:3].detach().cpu(), dtype=np.float32))
+    low, high = float(array.min(initial=0)), float(array.max(initial=1))
+    if low < -1e-3:
+        top = max(float(np.quantile(np.abs(array), 0.99)), 1e-6)
+        array = array / (2 * top) + 0.5
+    elif high > 1 + 1e-3:
+        array = array / max(float(np.quantile(array, 0.99)), 1e-6)
+    pixels = (255 * np.clip(array, 0, 1)).round().astype(np.uint8).transpose(1, 2, 0)
+    return np.asarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def output_figure(
+    sampling: Sampling,
+    picture: Tensor | None = None,
+    *,
+    y: int | None = None,
+    x: int | None = None,
+) -> go.Figure:
+    """The output as a picture, in output pixels, with the position (y, x) marked.
+
+    Args:
+        picture: [C, h, w] to draw instead of the Sampling's own output.
+
+    Raises:
+        ValueError: a Sampling without its output, and no picture either.
+    """
+    values = sampling.output if picture is None else picture
+    if values is None:
+        raise ValueError(f"the Sampling {sampling.name!r} does not hold its output")
+    figure = canvas(sampling.output_size, as_picture(values))
+    if y is not None and x is not None:
+        figure.add_trace(
+            go.Scatter(
+                name="position",
+                x=[x],
+                y=[y],
+                mode="markers",
+                marker={
+                    "symbol": "square-open",
+                    "size": 13,
+                    "color": "white",
+                    "line": {"width": 2, "color": "white"},
+                },
+                hovertemplate="y %{y}, x %{x}<extra></extra>",
+            )
+        )
+    return figure

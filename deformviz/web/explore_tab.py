@@ -1,0 +1,205 @@
+"""The Explore tab: an image, an operator, a kernel; see where it reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import gradio as gr
+
+from .. import examples
+from ..explore import MAX_KERNEL, OPERATORS, Exploration, Settings
+from ..fields import FIELDS, MASKS
+from ..figures import LAYERS, layers_for
+from ..figures.colors import FieldPalette
+from ..guides import GUIDES
+from ..kernels import KERNELS
+from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
+from .asked import Asked, choose, clicked, draw, run
+from .endpoints import add_endpoints
+from .guard import clear_errors
+from .view import COLORS
+from .viewer import viewer
+
+KERNEL_SIZES = (1, 3, 5, 7, 9, 11)
+FIRST = Settings(dilation=6, mask_strength=0.5)
+"""The worked example that the page opens on."""
+FIRST_IMAGE, FIRST_SIDE, FIRST_POSITION = "cat", 256, (64, 110)
+
+QUIET: dict[str, Any] = {
+    "show_progress": "minimal",
+    "trigger_mode": "always_last",
+    "concurrency_id": "device",
+    "api_visibility": "private",
+}
+"""How the page's own events behave: the last of a slider's steps counts, the device does one run
+at a time, and programs have endpoints of their own."""
+
+
+# The page
+
+
+def _controls() -> dict[str, Any]:
+    """The left column, by the names of `Asked`."""
+    c: dict[str, Any] = {}
+    c["example"] = gr.Radio(
+        examples.names(), value=FIRST_IMAGE, label="Image", elem_id="example", container=True
+    )
+    c["photo"] = gr.File(
+        type="filepath",
+        label="or drop a photo of your own",
+        file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"],
+        height=44,
+        elem_id="photo",
+    )
+    c["operator"] = gr.Dropdown(
+        list(OPERATORS), value=FIRST.operator, label="Operator", elem_id="operator"
+    )
+    size = gr.Radio(KERNEL_SIZES, value=3, label="Kernel", elem_id="kernel")
+    c["kernel"] = size
+    _parameter_controls(c)
+    with gr.Accordion("More", open=False):
+        c["kernel_height"] = gr.Slider(1, MAX_KERNEL, 3, step=1, label="kernel height")
+        c["kernel_width"] = gr.Slider(1, MAX_KERNEL, 3, step=1, label="kernel width")
+        c["stride"] = gr.Slider(1, 8, FIRST.stride, step=1, label="stride")
+        c["dilation"] = gr.Slider(1, 16, FIRST.dilation, step=1, label="dilation")
+        c["offset_groups"] = gr.Radio(
+            [1, 3], value=1, label="offset groups", info="3: red moves forth, blue moves back"
+        )
+        c["seed"] = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="seed")
+        c["side"] = gr.Slider(
+            32, 1024, FIRST_SIDE, step=32, label="working size",
+            info="pixels on the image's longer side",
+        )  # fmt: skip
+    return c
+
+
+def _parameter_controls(c: dict[str, Any]) -> None:
+    """Those that only some operators have; the others hide them."""
+    first = FIELDS[FIRST.field]
+    c["field"] = gr.Dropdown(list(FIELDS), value=FIRST.field, label="Offsets", elem_id="field")
+    c["strength"] = gr.Slider(
+        0, first.maximum, first.default, label=f"strength, {first.unit}", elem_id="strength"
+    )
+    c["mask"] = gr.Dropdown(list(MASKS), value=FIRST.mask, label="Mask", elem_id="mask")
+    c["mask_strength"] = gr.Slider(0, 1, FIRST.mask_strength, label="mask strength")
+    c["guide"] = gr.Dropdown(list(GUIDES), value=FIRST.guide, label="Guide map")
+    c["regions"] = gr.Slider(1, 8, FIRST.regions, step=1, label="regions m")
+    c["generated"] = gr.Checkbox(
+        FIRST.generated, label="filters from the paper's generator, untrained"
+    )
+    c["radius"] = gr.Checkbox(FIRST.radius, label="radius channel")
+    c["coordinate_weight"] = gr.Slider(
+        -1, 1, FIRST.coordinate_weight, label="weight of the coordinates"
+    )
+    c["directions"] = gr.Dropdown(list(DIRECTIONS), value=FIRST.directions, label="Directions")
+    c["strategy"] = gr.Dropdown(list(BORDERS), value=FIRST.strategy, label="Strategy")
+    c["border"] = gr.Dropdown(list(get_args(Border)), value=FIRST.border, label="Border")
+    c["weights"] = gr.Dropdown(list(KERNELS), value=FIRST.weights, label="Weights")
+
+
+def _toolbar() -> dict[str, Any]:
+    """What lies over the image, and which position is taken apart."""
+    c: dict[str, Any] = {}
+    with gr.Row(elem_id="toolbar"):
+        c["layer"] = gr.Radio(list(LAYERS), value="points", label="Layer", elem_id="layer")
+        c["tap"] = _index("tap", 0)
+        c["group"] = _index("group", 0)
+        c["palette"] = gr.Dropdown(
+            list(get_args(FieldPalette)), value="perceptual", label="colours", elem_id="palette"
+        )
+        c["channel"] = gr.Dropdown(list(COLORS), value="red", label="channel", elem_id="channel")
+        c["y"] = _index("y", FIRST_POSITION[0])
+        c["x"] = _index("x", FIRST_POSITION[1])
+    return c
+
+
+def _index(name: str, value: int) -> gr.Number:
+    return gr.Number(value, precision=0, minimum=0, label=name, elem_id=name)
+
+
+def _shown(operator: str) -> dict[str, bool]:
+    """Which of the parameter controls an operator has."""
+    names = {name for row in OPERATORS.values() for name in row.controls}
+    return {name: name in OPERATORS[operator].controls for name in sorted(names)}
+
+
+def build(page: gr.Blocks, device: str) -> None:
+    """Lay the tab out on `page`, connect it, and draw the worked example when it opens."""
+    with gr.Row(elem_id="explore"):
+        with gr.Column(elem_id="controls", scale=0, min_width=272):
+            controls = _controls()
+        with gr.Column(elem_id="work", scale=1, min_width=0):
+            toolbar = _toolbar()
+            view = viewer()
+    c = controls | toolbar
+    for name, shown in _shown(FIRST.operator).items():
+        c[name].visible = shown
+    inputs = [c[name] for name in Asked.__dataclass_fields__]
+    draw(Asked(*(component.value for component in inputs)), device)  # so that it opens at once
+    _connect(page, c, inputs, view, device)
+    add_endpoints(inputs, device)
+
+
+def _connect(
+    page: gr.Blocks, c: dict[str, Any], inputs: list[Any], view: gr.HTML, device: str
+) -> None:
+    @clear_errors
+    def redraw(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        asked = Asked(*values)
+        text, y, x, exploration = draw(asked, device)
+        return text, y, x, *_choices(asked, exploration)
+
+    @clear_errors
+    def pin(event: gr.EventData, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        asked = Asked(*values)
+        exploration, _ = run(asked, device)
+        y, x = clicked(event._data, exploration)
+        text, y, x, _ = draw(replace(asked, y=y, x=x), device)
+        return text, y, x
+
+    outputs = [view, c["y"], c["x"], c["layer"], c["tap"], c["group"], c["palette"]]
+    page.load(redraw, inputs, outputs, **QUIET)
+    drawn_by = set(Asked.__dataclass_fields__) - {"field", "operator", "photo", "example"}
+    for name in sorted(drawn_by):
+        c[name].input(redraw, inputs, outputs, **QUIET)
+    view.pin(pin, inputs, [view, c["y"], c["x"]], **QUIET)
+
+    def square(size: int) -> tuple[int, int]:
+        return size, size
+
+    def strength(field: str) -> Any:  # noqa: ANN401
+        row = FIELDS[field]
+        return gr.Slider(
+            maximum=row.maximum,
+            value=row.default,
+            label=f"strength, {row.unit}" if row.unit else "strength",
+        )
+
+    def reveal(operator: str) -> list[Any]:
+        return [gr.update(visible=shown) for shown in _shown(operator).values()]
+
+    both = [c["kernel_height"], c["kernel_width"]]
+    steps: list[tuple[Any, Any, Any, Any]] = [
+        (c["kernel"].input, square, c["kernel"], both),
+        (c["field"].input, strength, c["field"], c["strength"]),
+        (c["operator"].input, reveal, c["operator"], [c[name] for name in _shown(FIRST.operator)]),
+        (c["example"].input, lambda: None, None, c["photo"]),
+    ]
+    for listen, function, source, target in steps:
+        quick = {**QUIET, "show_progress": "hidden", "queue": False}
+        quick.pop("concurrency_id")
+        listen(function, source, target, **quick).then(redraw, inputs, outputs, **QUIET)
+    gr.on([c["photo"].upload, c["photo"].clear], redraw, inputs, outputs, **QUIET)
+
+
+def _choices(asked: Asked, exploration: Exploration) -> tuple[Any, ...]:
+    """What the toolbar can choose from, for layer, tap, group and palette."""
+    sampling = exploration.sampling
+    layer, choice = choose(asked, exploration)
+    return (
+        gr.Radio(layers_for(sampling), value=layer),
+        gr.Number(choice.tap, interactive=LAYERS[layer].per_tap and sampling.taps > 1),
+        gr.Number(choice.group, interactive=LAYERS[layer].per_tap and sampling.groups > 1),
+        gr.Dropdown(interactive=layer == "field colours"),
+    )

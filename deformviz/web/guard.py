@@ -1,0 +1,61 @@
+"""Between the page and the core: every failure becomes one clear message, no file is unsafe."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import gradio as gr
+from gradio import processing_utils
+
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+
+
+def clear_errors(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Show a ValueError's own words on the page; of anything else, only that it happened.
+
+    Other exceptions may name files of the server, so their text goes to its log alone.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Result:  # noqa: ANN401
+        try:
+            return function(*args, **kwargs)
+        except gr.Error:
+            raise
+        except ValueError as error:
+            raise gr.Error(
+                plain(str(error)), title="Not possible", print_exception=False
+            ) from error
+        except Exception as error:
+            _log.exception("a run failed")
+            raise gr.Error(
+                "Something went wrong on the server; what you had is still here. "
+                "Its log says more.",
+                title="Failed",
+                print_exception=False,
+            ) from error
+
+    return wrapped
+
+
+def plain(text: str) -> str:
+    """Without the characters that a toast, which is rendered as HTML, would read as markup."""
+    return re.sub(r"[<>&]", "·", text)
+
+
+async def _refuse_link(url: str, cache_dir: str) -> NoReturn:
+    raise gr.Error("Links are not accepted: upload the file itself.", print_exception=False)
+
+
+def refuse_links() -> None:
+    """Keep the server from fetching an address that a client sends in place of a file.
+
+    Gradio would download it, without a limit on its size, before any of our code runs.
+    """
+    processing_utils.async_ssrf_protected_download = _refuse_link
