@@ -27,9 +27,8 @@ def choose(wanted: str | None = None) -> str:
     """
     if wanted is None:
         return available()[0]
-    kind, _, index = wanted.partition(":")
-    known = kind in available() and (not index or index.isdigit())
-    if not known or (index and kind == "cuda" and int(index) >= torch.cuda.device_count()):
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if wanted not in (*available(), *gpus):
         raise ValueError(
             f"there is no device {wanted!r} here: this machine has {', '.join(available())}"
         )

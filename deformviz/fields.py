@@ -118,7 +118,7 @@ def _dilate(scene: Scene, strength: float) -> Tensor:
 
 
 def _rotate(scene: Scene, strength: float) -> Tensor:
-    """Taps turn about the centre, by `strength` degrees, from y towards x as seen on screen."""
+    """Taps turn about the centre by `strength` degrees, clockwise as seen on the screen."""
     angle = math.radians(strength)
     rotation = scene.image.new_tensor(
         [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
@@ -134,8 +134,8 @@ def _shear(scene: Scene, strength: float) -> Tensor:
 
 
 def _wave(scene: Scene, strength: float) -> Tensor:
-    """Two crossed sine waves, three to the image's shorter side."""
-    y, x = scene.centres * (6 * math.pi / min(scene.input_size))
+    """Two crossed sine waves, three to the image's shorter side, none shorter than 8 pixels."""
+    y, x = scene.centres * (2 * math.pi / max(8.0, min(scene.input_size) / 3))
     return strength * torch.stack((x.sin(), y.sin()))
 
 

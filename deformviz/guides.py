@@ -27,16 +27,21 @@ def _by_colour(scene: Scene, regions: int) -> Tensor:
     steps = ((torch.arange(regions) + 0.5) / regions * len(order)).long()
     means = pixels[order[steps.to(order.device)]]  # [m, C], from dark to light
     for _ in range(10):
-        nearest = torch.cdist(pixels, means).argmin(dim=1)
+        nearest = _distances(pixels, means).argmin(dim=1)
         members = F.one_hot(nearest, regions).to(pixels)  # [h * w, m]
         counts = members.sum(dim=0)[:, None]
         means = torch.where(counts > 0, members.T @ pixels / counts.clamp(min=1), means)
-    scores = -(torch.cdist(pixels, means) ** 2)
+    scores = -(_distances(pixels, means) ** 2)
     return scores.T.reshape(regions, *scene.output_size)
 
 
+def _distances(pixels: Tensor, means: Tensor) -> Tensor:
+    """Between colours [n, C] and [m, C]: [n, m]; the faster way by matmul loses small ones."""
+    return torch.cdist(pixels, means, compute_mode="donot_use_mm_for_euclid_dist")
+
+
 def _by_edges(scene: Scene, regions: int) -> Tensor:
-    """From flat ground to the strongest edges, in steps that hold equally many pixels."""
+    """From flat ground to the strongest edges, level by level of its quantiles."""
     strength = _at_centres(scene, scene.edges[None])[0]  # [h, w]
     ranked = strength.flatten().sort().values
     steps = ((torch.arange(regions) + 0.5) / regions * ranked.numel()).long()

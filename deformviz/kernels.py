@@ -42,7 +42,7 @@ def _difference(length: int) -> Tensor:
     row = torch.zeros(length)
     row[2:] += smooth
     row[:-2] -= smooth
-    return row
+    return row / 2
 
 
 def _sobel_x(size: Pair, seed: int) -> Tensor:
@@ -72,8 +72,8 @@ def kernel_weight(name: str, size: Pair, seed: int = 0) -> Tensor:
     """The weights of one channel.
 
     Args:
-        name: one of `KERNELS`. "Sobel x" and "Sobel y" are smoothed differences, of the classic
-            3 x 3 filter's eighth; along an axis of one tap there is nothing to differ and they
+        name: one of `KERNELS`. "Sobel x" and "Sobel y" are smoothed slopes: at 3 x 3, an
+            eighth of the classic filter; along an axis of one tap, where nothing differs, they
             hand the value on.
         size: (kh, kw).
         seed: for "random".

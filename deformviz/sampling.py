@@ -22,6 +22,7 @@ from torch import Tensor
 Pair = tuple[int, int]
 
 _TENSORS = ("offset", "reference", "mask", "region", "guide", "input", "output", "weight", "bias")
+_PAIRS = ("input_size", "output_size", "kernel_size", "stride", "padding", "dilation")
 _FORMAT = "deformviz.sampling/1"
 
 
@@ -33,9 +34,21 @@ def as_pair(value: int | tuple[int, ...] | list[int], name: str = "value") -> Pa
     """
     if isinstance(value, int):
         return (value, value)
-    if len(value) != 2 or not all(isinstance(v, int) for v in value):
+    pair = isinstance(value, tuple | list) and len(value) == 2
+    if not pair or not all(isinstance(v, int) for v in value):
         raise ValueError(f"{name} must be an integer or a (y, x) pair of integers, got {value!r}")
     return (value[0], value[1])
+
+
+def one_image(batch: Tensor, index: int) -> Tensor:
+    """Image `index` of a batch, as a batch of one: [B, ...] to [1, ...].
+
+    >>> one_image(torch.zeros(2, 3, 8, 8), 1).shape
+    torch.Size([1, 3, 8, 8])
+    """
+    if not 0 <= index < batch.shape[0]:
+        raise IndexError(f"image {index} is not one of the {batch.shape[0]} of the batch")
+    return batch[index : index + 1]
 
 
 @dataclass(frozen=True)
@@ -145,6 +158,7 @@ class ImageMap:
 
     def to_image(self, points: Tensor) -> Tensor:
         """Map points (..., 2) in (y, x) from pixels of the map to pixels of the image."""
+        points = points if points.is_floating_point() else points.to(torch.float32)
         return points * points.new_tensor(self.stride) + points.new_tensor(self.origin)
 
 
@@ -220,6 +234,18 @@ class Sampling:
                 )
         if self.output is not None:
             self._expect("output", self.output, [self.output.shape[0], h, w])
+        if self.guide is not None:
+            self._expect("guide", self.guide, [self.guide.shape[0], h, w])
+        if self.weight is not None:
+            self._check_weight(self.weight)
+
+    def _check_weight(self, weight: Tensor) -> None:
+        regions = [] if self.region is None else [weight.shape[0]]
+        out, per_group = weight.shape[-4:-2]
+        self._expect("weight", weight, [*regions, out, per_group, *self.kernel.size])
+        self._expect("bias", self.bias, [out])
+        if self.output is not None:
+            self._expect("output", self.output, [out, *self.output_size])
 
     @staticmethod
     def _expect(name: str, tensor: Tensor | None, shape: list[int]) -> None:
@@ -234,6 +260,11 @@ class Sampling:
         return cls(name, input_size, output_size, kernel, offset, **tensors)
 
     @property
+    def _exact(self) -> Tensor:
+        """Of the dtype and device that coordinates are computed in: half precision loses pixels."""
+        return self.offset.new_empty(0, dtype=torch.promote_types(self.offset.dtype, torch.float32))
+
+    @property
     def groups(self) -> int:
         """G, the number of offset groups."""
         return self.offset.shape[0]
@@ -246,8 +277,8 @@ class Sampling:
     def base(self) -> Tensor:
         """The points before their offset: [G, K, 2, h, w] (a view for the regular grid)."""
         if self.reference is not None:
-            return self.reference
-        grid = self.kernel.regular_grid(self.output_size, self.offset)
+            return self.reference.to(self._exact)
+        grid = self.kernel.regular_grid(self.output_size, self._exact)
         return grid.expand(self.groups, -1, -1, -1, -1)
 
     def points(self) -> Tensor:
@@ -258,14 +289,14 @@ class Sampling:
         """The points of one position before their offset: [G, K, 2]."""
         self._check_position(y, x)
         if self.reference is not None:
-            return self.reference[..., y, x]
-        anchor = self.offset.new_tensor(
+            return self.reference[..., y, x].to(self._exact)
+        anchor = self._exact.new_tensor(
             [
                 y * self.kernel.stride[0] - self.kernel.padding[0],
                 x * self.kernel.stride[1] - self.kernel.padding[1],
             ]
         )
-        return (self.kernel.tap_positions(self.offset) + anchor).expand(self.groups, -1, -1)
+        return (self.kernel.tap_positions(self._exact) + anchor).expand(self.groups, -1, -1)
 
     def points_at(self, y: int, x: int) -> Tensor:
         """Where one output position reads: [G, K, 2], (y, x) in pixels of the input map."""
@@ -323,7 +354,9 @@ class Sampling:
         """Write to a .safetensors file, header and all; `Sampling.load` reads it back."""
         from safetensors.torch import save_file
 
-        save_file(self.tensors(), str(path), metadata={"deformviz": json.dumps(self.header())})
+        # Copies, as the format refuses tensors that share memory, such as an identity's two ends.
+        tensors = {name: tensor.clone() for name, tensor in self.tensors().items()}
+        save_file(tensors, str(path), metadata={"deformviz": json.dumps(self.header())})
 
     @classmethod
     def load(cls, path: str | Path) -> Sampling:
@@ -334,25 +367,42 @@ class Sampling:
         """
         from safetensors import SafetensorError, safe_open
 
+        name = Path(path).name
         try:
             with safe_open(str(path), framework="pt") as file:
                 header = json.loads((file.metadata() or {}).get("deformviz", "{}"))
-                tensors = {
-                    name: file.get_tensor(name) for name in _TENSORS if name in set(file.keys())
-                }
+                held = set(file.keys())
+                tensors = {key: file.get_tensor(key) for key in _TENSORS if key in held}
         except SafetensorError as error:
-            raise ValueError(f"{Path(path).name} is not a .safetensors file: {error}") from error
-        if header.get("format") != _FORMAT or "offset" not in tensors:
-            raise ValueError(
-                f"{Path(path).name} holds no Sampling: expected a file that Sampling.save wrote"
-            )
-        return cls(
-            name=header["name"],
-            input_size=as_pair(header["input_size"]),
-            output_size=as_pair(header["output_size"]),
-            kernel=Kernel.of(
-                *(tuple(header[k]) for k in ("kernel_size", "stride", "padding", "dilation"))
-            ),
-            image_map=ImageMap(tuple(header["image_origin"]), tuple(header["image_stride"])),
-            **tensors,
-        )
+            raise ValueError(f"{name} is not a .safetensors file: {error}") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{name} has a damaged header: {error}") from error
+        if not isinstance(header, dict) or header.get("format") != _FORMAT:
+            raise ValueError(f"{name} holds no Sampling: expected a file that Sampling.save wrote")
+        try:
+            return cls(**_from_header(header), **tensors)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{name} holds a damaged Sampling: {error!r}") from error
+
+
+def _from_header(header: dict[str, Any]) -> dict[str, Any]:
+    """What `Sampling.header` wrote, checked, as arguments of `Sampling`."""
+    if not isinstance(header["name"], str):
+        raise TypeError(f"name must be a text, got {header['name']!r}")
+    pairs = {key: as_pair(header[key], key) for key in _PAIRS}
+    origin, stride = (_floats(header[key], key) for key in ("image_origin", "image_stride"))
+    return {
+        "name": header["name"],
+        "input_size": pairs["input_size"],
+        "output_size": pairs["output_size"],
+        "kernel": Kernel.of(
+            pairs["kernel_size"], pairs["stride"], pairs["padding"], pairs["dilation"]
+        ),
+        "image_map": ImageMap(origin, stride),
+    }
+
+
+def _floats(value: object, name: str) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError(f"{name} must be two numbers, got {value!r}")
+    return (float(value[0]), float(value[1]))

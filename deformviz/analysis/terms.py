@@ -72,16 +72,17 @@ def terms_at(sampling: Sampling, y: int, x: int, channel: int = 0) -> Terms:
         >>> terms_at(s, 1, 2, channel=3).difference < 1e-6
         True
     """
+    points = sampling.points_at(y, x).cpu().double()  # [G, K, 2]; checks the position, too
     pixels = _input(sampling)
     kernels = _kernels(sampling, torch.tensor([[y, x]]))[0]  # [O, I, K]
     if not 0 <= channel < kernels.shape[0]:
         raise ValueError(f"channel {channel} is not one of the {kernels.shape[0]} output channels")
     channels = _input_channels(sampling, kernels.shape[1], kernels.shape[0])[channel]  # [I]
     group = channels // (pixels.shape[0] // sampling.groups)  # [I]
-    points = sampling.points_at(y, x).cpu().double()[group]  # [I, K, 2]
+    points = points[group]  # [I, K, 2]
     neighbours, weights = _bilinear(points, sampling.input_size)
     rows, columns = _inside(neighbours, sampling.input_size)
-    values = (pixels[channels[:, None, None], rows, columns] * weights).sum(-1)
+    values = _weighted(pixels[channels[:, None, None], rows, columns], weights).sum(-1)
     mask = sampling.mask_at(y, x).cpu().double()[group]
     output = None if sampling.output is None else float(sampling.output[channel, y, x])
     return Terms(
@@ -112,7 +113,7 @@ def recompute(sampling: Sampling, positions: Tensor) -> Tensor:
     grouped = pixels.reshape(sampling.groups, per_group, *sampling.input_size)
     group = torch.arange(sampling.groups)[:, None, None]
     values = grouped.movedim(1, -1)[group, rows, columns]  # [N, G, K, 4, C / G]
-    values = (values * weights[..., None]).sum(-2)  # [N, G, K, C / G]
+    values = _weighted(values, weights[..., None]).sum(-2)  # [N, G, K, C / G]
     if sampling.mask is not None:
         values = values * _at(sampling.mask, ys, xs)[..., None]
     values = values.transpose(2, 3).flatten(1, 2)  # [N, C, K]
@@ -174,6 +175,11 @@ def _bilinear(points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     weights = (1 - (points[..., None, :] - pixels).abs()).prod(-1)
     inside = ((pixels >= 0) & (pixels <= limit)).all(-1)
     return pixels, torch.where(inside, weights, 0)
+
+
+def _weighted(values: Tensor, weights: Tensor) -> Tensor:
+    """Their product, in which a pixel that weighs nothing adds nothing, were it NaN."""
+    return torch.where(weights == 0, 0, values * weights)
 
 
 def _inside(pixels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ from ..operators import (
     deform_conv2d_sampling,
     dr_conv2d_sampling,
 )
-from ..sampling import Sampling
+from ..sampling import Kernel, Sampling
 from .recipe import Check, Operator, gap
 from .settings import Settings
 
@@ -160,31 +160,43 @@ def _check_coord_conv(settings: Settings, x: Tensor) -> Check:
     return Check("zero weight on the coordinates gives conv2d", gap(ours.output, other))
 
 
+def _reads(settings: Settings) -> tuple[Kernel, int]:
+    return settings.kernel, 1
+
+
+def _reads_in_groups(settings: Settings) -> tuple[Kernel, int]:
+    return settings.kernel, settings.offset_groups
+
+
 _DEFORMABLE = ("stride", "dilation", "weights", "field", "strength", "offset_groups")
 
 CONVOLUTIONS: dict[str, Operator] = {
-    "Convolution": Operator("", ("stride", "dilation", "weights"), _run_conv, _check_conv),
+    "Convolution": Operator("", ("stride", "dilation", "weights"), _reads, _run_conv, _check_conv),
     "Deformable Conv v1": Operator(
         "arXiv 1703.06211",
         _DEFORMABLE,
+        _reads_in_groups,
         partial(_run_deform, modulated=False),
         partial(_check_deform, modulated=False),
     ),
     "Deformable Conv v2": Operator(
         "arXiv 1811.11168",
         (*_DEFORMABLE, "mask", "mask_strength"),
+        _reads_in_groups,
         partial(_run_deform, modulated=True),
         partial(_check_deform, modulated=True),
     ),
     "DRConv": Operator(
         "arXiv 2003.12243",
         ("stride", "dilation", "weights", "guide", "regions", "generated"),
+        _reads,
         _run_dr_conv,
         _check_dr_conv,
     ),
     "CoordConv": Operator(
         "arXiv 1807.03247",
         ("stride", "dilation", "weights", "radius", "coordinate_weight"),
+        _reads,
         _run_coord_conv,
         _check_coord_conv,
     ),

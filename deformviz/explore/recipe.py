@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..sampling import Sampling
+from ..sampling import Kernel, Sampling
 from .settings import Settings
 
 
@@ -38,12 +38,15 @@ class Operator:
     Attributes:
         paper: where it was published.
         controls: the fields of `Settings` that it depends on, beside the kernel's size and seed.
+        reads: settings to the regular grid and in how many groups it is read, which is what a run
+            takes memory for.
         run: (settings, image [1, 3, H, W]) to the Sampling of the call.
         check: (settings, image) to how far a second implementation is from it.
     """
 
     paper: str
     controls: tuple[str, ...]
+    reads: Callable[[Settings], tuple[Kernel, int]]
     run: Callable[[Settings, Tensor], Sampling]
     check: Callable[[Settings, Tensor], Check]
 

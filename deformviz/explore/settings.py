@@ -10,7 +10,7 @@ from ..fields import FIELDS, MASKS
 from ..guides import GUIDES
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border, Strategy
-from ..sampling import Kernel, Pair
+from ..sampling import Kernel, Pair, as_pair
 
 MAX_KERNEL = 11
 
@@ -64,18 +64,19 @@ class Settings:
         _one_of("directions", self.directions, DIRECTIONS)
         _one_of("strategy", self.strategy, BORDERS)
         _one_of("border", self.border, get_args(Border))
-        _within("kernel height", self.kernel_size[0], 1, MAX_KERNEL)
-        _within("kernel width", self.kernel_size[1], 1, MAX_KERNEL)
-        _within("stride", self.stride, 1, 8)
-        _within("dilation", self.dilation, 1, 16)
-        _within("regions", self.regions, 1, 8)
+        height, width = as_pair(self.kernel_size, "kernel size")
+        _whole("kernel height", height, 1, MAX_KERNEL)
+        _whole("kernel width", width, 1, MAX_KERNEL)
+        _whole("stride", self.stride, 1, 8)
+        _whole("dilation", self.dilation, 1, 16)
+        _whole("regions", self.regions, 1, 8)
+        _whole("seed", self.seed, 0, 2**31 - 1)
         _within("mask strength", self.mask_strength, 0, 1)
         _within("coordinate weight", self.coordinate_weight, -1, 1)
-        _within("seed", self.seed, 0, 2**31 - 1)
         if self.strength is not None:
             limit = FIELDS[self.field].maximum
             _within(f"strength of the field {self.field!r}", self.strength, -limit, limit)
-        if self.offset_groups not in (1, 3):
+        if self.offset_groups not in (1, 3) or not isinstance(self.offset_groups, int):
             raise ValueError(
                 f"offset groups must be 1, or 3 for the image's colours, got {self.offset_groups}"
             )
@@ -99,5 +100,11 @@ def _one_of(name: str, value: object, known: Iterable[str]) -> None:
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:  # false for NaN, too
-        raise ValueError(f"{name} must be between {low} and {high}, got {value}")
+    if not isinstance(value, int | float) or not low <= value <= high:  # false for NaN, too
+        raise ValueError(f"{name} must be between {low} and {high}, got {value!r}")
+
+
+def _whole(name: str, value: int, low: int, high: int) -> None:
+    _within(name, value, low, high)
+    if not isinstance(value, int):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")

@@ -19,7 +19,7 @@ from ..operators import (
     spatial_shift_sampling,
 )
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Strategy
-from ..sampling import Pair, Sampling
+from ..sampling import Kernel, Pair, Sampling
 from .recipe import Check, Operator, gap
 from .settings import Settings
 
@@ -98,22 +98,38 @@ def _check_channel_shift(
     )
 
 
+def _reads_directions(settings: Settings) -> tuple[Kernel, int]:
+    """Every channel of every copy: what a copy costs is what its points cost."""
+    return Kernel((1, 1)), 3 * len(DIRECTIONS[settings.directions])
+
+
+def _reads_four_copies(settings: Settings) -> tuple[Kernel, int]:
+    return Kernel.of(1, settings.stride), 12
+
+
+def _reads_cycle(settings: Settings) -> tuple[Kernel, int]:
+    return Kernel.of(1, settings.stride), 3 * settings.kernel_size[1]
+
+
 SHIFTS: dict[str, Operator] = {
     "Spatial shift": Operator(
         "arXiv 2106.07477",
         ("directions", "strategy", "border"),
+        _reads_directions,
         _run_spatial_shift,
         _check_spatial_shift,
     ),
     "Active Shift": Operator(
         "arXiv 1806.07370",
         ("stride",),
+        _reads_four_copies,
         partial(_run_channel_shift, shifts=_channel_shifts, name="Active Shift"),
         partial(_check_channel_shift, shifts=_channel_shifts),
     ),
     "CycleFC": Operator(
         "arXiv 2107.10224",
         ("stride",),
+        _reads_cycle,
         partial(_run_channel_shift, shifts=_cycle_shifts, name="CycleFC"),
         partial(_check_channel_shift, shifts=_cycle_shifts),
     ),

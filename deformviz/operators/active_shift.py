@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, as_pair
+from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
 
 
 def channel_shift(input: Tensor, shift: Tensor) -> Tensor:
@@ -49,11 +49,12 @@ def channel_shift(input: Tensor, shift: Tensor) -> Tensor:
 
 def _shift_axis(input: Tensor, shift: Tensor, dim: int) -> Tensor:
     """Interpolate linearly along one axis: shift [C]."""
-    size = input.shape[dim]
+    # Beyond the map's own length all is zero, however far.
+    far = input.shape[dim] + 1
+    shift = shift.nan_to_num(nan=far).clamp(-far, far)
     below = shift.detach().floor()
     fraction = (shift - below)[:, None, None]
-    # Beyond the map's own length all is zero, however far: the clamp keeps the integers small.
-    first = below.nan_to_num(0).clamp(-size - 1, size + 1).to(torch.int64)
+    first = below.to(torch.int64)
     return (1 - fraction) * _integer_shift(input, first, dim) + fraction * _integer_shift(
         input, first + 1, dim
     )
@@ -86,8 +87,12 @@ def channel_shift_sampling(
     Args:
         weight: [O, C, 1, 1], or None to hand the shifted channels on.
     """
+    if weight is None and bias is not None:
+        raise ValueError("a bias needs a weight: without one the shifted channels are handed on")
+    if weight is not None and weight.shape[2:] != (1, 1):
+        raise ValueError(f"weight must be [O, C, 1, 1], got {list(weight.shape)}")
     kernel = Kernel.of(1, stride)
-    x = input[index : index + 1]
+    x = one_image(input, index)
     output_size = kernel.output_size((x.shape[2], x.shape[3]))
     shifted = channel_shift(x, shift)
     if weight is None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, as_pair
+from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
 
 
 def conv2d_sampling(
@@ -34,7 +34,7 @@ def conv2d_sampling(
         tensor([2., 5.])
     """
     kernel = Kernel.of(tuple(weight.shape[2:]), stride, padding, dilation)
-    x = input[index : index + 1]
+    x = one_image(input, index)
     kernel.output_size((x.shape[2], x.shape[3]))
     output = F.conv2d(x, weight, bias, kernel.stride, kernel.padding, kernel.dilation, groups)
     return Sampling.regular(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..sampling import Pair, Sampling
+from ..sampling import Kernel, Pair, Sampling
 from .conv import Conv2d
 
 
@@ -81,6 +81,7 @@ class CoordConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.radius = radius
+        self.kernel = Kernel.of(kernel_size, stride, padding, dilation)
         channels = in_channels + (3 if radius else 2)
         self.conv = Conv2d(
             channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
@@ -88,6 +89,7 @@ class CoordConv2d(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, C, H, W] to [B, O, h, w]."""
+        self.kernel.output_size((input.shape[2], input.shape[3]))  # or says what to do
         output: Tensor = self.conv(add_coordinates(input, self.radius))
         return output
 

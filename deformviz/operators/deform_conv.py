@@ -13,8 +13,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, as_pair
-from .bilinear import sample
+from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
+from .bilinear import as_table, sample_table
 
 MaskActivation = Literal["sigmoid", "2sigmoid", "softmax"]
 
@@ -60,22 +60,19 @@ def deform_conv2d(
         torch.Size([1, 4, 8, 8])
     """
     kernel = Kernel.of(tuple(weight.shape[2:]), stride, padding, dilation)
-    output_size = _check(input, offset, weight, mask, kernel)
+    output_size = _check(input, offset, weight, bias, mask, kernel)
     with torch.autocast(input.device.type, enabled=False):
         dtype = torch.promote_types(input.dtype, torch.float32)
         x, delta, w = input.to(dtype), split_offset(offset.to(dtype), kernel.taps), weight.to(dtype)
         m = None if mask is None else split_mask(mask.to(dtype), kernel.taps)
+        table = as_table(x, delta.shape[1])
         strips = [
             _strip(
-                x,
-                delta[..., rows, :],
-                w,
-                kernel,
-                rows.start,
+                table, x.shape, delta[..., rows, :], w, kernel, rows.start,
                 None if m is None else m[..., rows, :],
             )
             for rows in _strips(input, output_size, kernel)
-        ]
+        ]  # fmt: skip
         output = torch.cat(strips, dim=2)  # [B, O, h, w]
         if bias is not None:
             output = output + bias.to(dtype)[:, None, None]
@@ -99,8 +96,8 @@ def deform_conv2d_sampling(
 
     Takes the same arguments; returns the `Sampling`, its output included.
     """
-    one = slice(index, index + 1)
-    x, delta, m = input[one], offset[one], None if mask is None else mask[one]
+    x, delta = one_image(input, index), one_image(offset, index)
+    m = None if mask is None else one_image(mask, index)
     output = deform_conv2d(x, delta, weight, bias, stride, padding, dilation, m)
     kernel = Kernel.of(tuple(weight.shape[2:]), stride, padding, dilation)
     return Sampling(
@@ -119,16 +116,24 @@ def deform_conv2d_sampling(
 
 def split_offset(offset: Tensor, taps: int) -> Tensor:
     """[B, 2 * G * K, h, w] in torchvision's channel order, as [B, G, K, 2, h, w]."""
-    return offset.reshape(offset.shape[0], -1, taps, 2, *offset.shape[2:])
+    batch, channels, h, w = offset.shape
+    return offset.reshape(batch, channels // (2 * taps), taps, 2, h, w)
 
 
 def split_mask(mask: Tensor, taps: int) -> Tensor:
     """[B, G * K, h, w] in torchvision's channel order, as [B, G, K, h, w]."""
-    return mask.reshape(mask.shape[0], -1, taps, *mask.shape[2:])
+    batch, channels, h, w = mask.shape
+    return mask.reshape(batch, channels // taps, taps, h, w)
 
 
 def _strip(
-    input: Tensor, delta: Tensor, weight: Tensor, kernel: Kernel, top: int, mask: Tensor | None
+    table: Tensor,
+    shape: tuple[int, ...],
+    delta: Tensor,
+    weight: Tensor,
+    kernel: Kernel,
+    top: int,
+    mask: Tensor | None,
 ) -> Tensor:
     """The output rows from `top` on, as many as `delta` [B, G, K, 2, rows, w] holds."""
     rows, width = delta.shape[-2:]
@@ -137,16 +142,17 @@ def _strip(
     points = (grid + delta).permute(0, 4, 5, 1, 2, 3)  # [B, rows, w, G, K, 2]
     if mask is not None:
         mask = mask.permute(0, 3, 4, 1, 2)  # [B, rows, w, G, K]
-    columns = sample(input, points, mask)  # [B, rows, w, G, K, C / G]
+    columns = sample_table(table, shape, points, mask)  # [B, rows, w, G, K, C / G]
     return _contract(columns, weight)
 
 
 def _contract(columns: Tensor, weight: Tensor) -> Tensor:
     """Multiply sampled values [B, h, w, G, K, C / G] by the kernel: [B, O, h, w]."""
-    batch, height, width, _, taps, _ = columns.shape
+    batch, height, width, offset_groups, taps, per_offset_group = columns.shape
     out, per_group = weight.shape[:2]
-    columns = columns.transpose(-1, -2).reshape(batch, height * width, -1, per_group * taps)
-    groups = columns.shape[2]
+    groups = offset_groups * per_offset_group // per_group
+    columns = columns.transpose(-1, -2)
+    columns = columns.reshape(batch, height * width, groups, per_group * taps)
     kernels = weight.reshape(groups, out // groups, per_group * taps)
     output = torch.einsum("bngi,goi->bgon", columns, kernels)
     return output.reshape(batch, out, height, width)
@@ -162,7 +168,12 @@ def _strips(input: Tensor, output_size: Pair, kernel: Kernel) -> Iterator[slice]
 
 
 def _check(
-    input: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, kernel: Kernel
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    kernel: Kernel,
 ) -> Pair:
     """The output's (h, w); ValueError where the arguments do not fit each other."""
     if input.dim() != 4 or offset.dim() != 4:
@@ -187,6 +198,8 @@ def _check(
     expected = [input.shape[0], offset.shape[1], h, w]
     if list(offset.shape) != expected:
         raise ValueError(f"offset must be {expected}, got {list(offset.shape)}")
+    if bias is not None and list(bias.shape) != [weight.shape[0]]:
+        raise ValueError(f"bias must be {[weight.shape[0]]}, got {list(bias.shape)}")
     if mask is not None and list(mask.shape) != [input.shape[0], groups * taps, h, w]:
         raise ValueError(
             f"mask must be {[input.shape[0], groups * taps, h, w]}, got {list(mask.shape)}"
@@ -251,6 +264,7 @@ class DeformConv2d(nn.Module):
         self, input: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Pair, Pair, Pair, Tensor | None]:
         k = self.kernel
+        k.output_size((input.shape[2], input.shape[3]))  # says what to do where none is left
         return (
             input, self.offset_conv(input), self.weight, self.bias,
             k.stride, k.padding, k.dilation, self.mask(input),
@@ -263,7 +277,7 @@ class DeformConv2d(nn.Module):
     @torch.no_grad()
     def sampling(self, input: Tensor, index: int = 0) -> Sampling:
         """Run on image `index` of the batch and record where it read."""
-        return deform_conv2d_sampling(*self._arguments(input[index : index + 1]))
+        return deform_conv2d_sampling(*self._arguments(one_image(input, index)))
 
 
 class ModulatedDeformConv2d(DeformConv2d):
@@ -336,13 +350,15 @@ def parameter_groups(
         >>> [g["lr"] for g in parameter_groups(model, lr=1e-3)]
         [0.001, 0.0001]
     """
-    slow = [
-        p
+    slow = {
+        parameter
         for module in model.modules()
         if isinstance(module, DeformConv2d)
-        for name, p in module.named_parameters()
+        for name, parameter in module.named_parameters()
         if name.startswith(("offset_conv.", "mask_conv."))
+    }
+    both = list(model.parameters())  # each once, and in a fixed order
+    return [
+        {"params": [p for p in both if p not in slow], "lr": lr},
+        {"params": [p for p in both if p in slow], "lr": lr * offset_factor},
     ]
-    ids = {id(p) for p in slow}
-    rest = [p for p in model.parameters() if id(p) not in ids]
-    return [{"params": rest, "lr": lr}, {"params": slow, "lr": lr * offset_factor}]

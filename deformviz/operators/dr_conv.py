@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..sampling import Kernel, Pair, Sampling, as_pair
+from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
 
 
 def dr_conv2d(
@@ -88,15 +88,28 @@ class _RegionMatmul(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:  # noqa: ANN401
         columns, filters, scores, region = ctx.saved_tensors
+        with torch.autocast(grad.device.type, enabled=False):
+            return _RegionMatmul._gradients(
+                columns, filters, scores, region, grad, ctx.needs_input_grad[2]
+            )
+
+    @staticmethod
+    def _gradients(
+        columns: Tensor,
+        filters: Tensor,
+        scores: Tensor,
+        region: Tensor,
+        grad: Tensor,
+        guided: bool,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         grad = grad.reshape(*columns.shape[:3], -1)  # [B, N, g, O / g]
         grad_columns, grad_filters = torch.zeros_like(columns), torch.zeros_like(filters)
         for b, t, where in _regions(region, filters.shape[1]):
             here = grad[b, where]
             grad_columns[b, where] = torch.einsum("ngo,goi->ngi", here, filters[b, t])
             grad_filters[b, t] = torch.einsum("ngo,ngi->goi", here, columns[b, where])
-        if not ctx.needs_input_grad[2]:
-            return grad_columns, grad_filters, None
-        return grad_columns, grad_filters, _guide_gradient(columns, filters, scores, grad)
+        grad_scores = _guide_gradient(columns, filters, scores, grad) if guided else None
+        return grad_columns, grad_filters, grad_scores
 
 
 def _guide_gradient(columns: Tensor, filters: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
@@ -156,17 +169,17 @@ def dr_conv2d_sampling(
     name: str = "DRConv",
 ) -> Sampling:
     """Run `dr_conv2d` on image `index` of the batch and record where it read, by which filter."""
-    one = slice(index, index + 1)
-    output = dr_conv2d(input[one], weight[one], guide[one], stride, padding, dilation)
+    x, w, g = (one_image(tensor, index) for tensor in (input, weight, guide))
+    output = dr_conv2d(x, w, g, stride, padding, dilation)
     return Sampling.regular(
         name,
         Kernel.of(tuple(weight.shape[-2:]), stride, padding, dilation),
         (input.shape[2], input.shape[3]),
-        region=guide[index].argmax(dim=0).detach(),
-        guide=guide[index].detach(),
-        input=input[index].detach(),
+        region=g[0].argmax(dim=0).detach(),
+        guide=g[0].detach(),
+        input=x[0].detach(),
         output=output[0].detach(),
-        weight=weight[index].detach(),
+        weight=w[0].detach(),
     )
 
 
@@ -234,4 +247,4 @@ class DRConv2d(nn.Module):
     @torch.no_grad()
     def sampling(self, input: Tensor, index: int = 0) -> Sampling:
         """Run on image `index` of the batch and record where it read, by which filter."""
-        return dr_conv2d_sampling(*self._arguments(input[index : index + 1]))
+        return dr_conv2d_sampling(*self._arguments(one_image(input, index)))

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling
+from ..sampling import Kernel, Pair, Sampling, one_image
 from .deform_conv import deform_conv2d
 
 Border = Literal["zero", "replicate", "circular", "keep"]
@@ -121,8 +121,10 @@ def channel_shifts(channels: int, shifts: Sequence[Pair]) -> list[Pair]:
         raise ValueError(
             f"expected between 1 and {channels} shifts for {channels} channels, got {len(shifts)}"
         )
+    if not all(isinstance(step, int) for shift in shifts for step in shift):
+        raise ValueError(f"a spatial shift is by whole pixels, got {list(shifts)}")
     groups = torch.arange(channels).tensor_split(len(shifts))
-    return [(int(s[0]), int(s[1])) for s, group in zip(shifts, groups, strict=True) for _ in group]
+    return [(s[0], s[1]) for s, group in zip(shifts, groups, strict=True) for _ in group]
 
 
 def _wrapped(shift: Pair, size: Pair) -> Pair:
@@ -185,22 +187,24 @@ def _depthwise(input: Tensor, per_channel: list[Pair]) -> Tensor:
     weight = input.new_zeros(len(per_channel), 1, 2 * reach_y + 1, 2 * reach_x + 1)
     for channel, (dy, dx) in enumerate(per_channel):
         weight[channel, 0, reach_y - dy, reach_x - dx] = 1
-    return F.conv2d(input, weight, padding=(reach_y, reach_x), groups=len(per_channel))
+    with torch.autocast(input.device.type, enabled=False):  # it would round what is only moved
+        return F.conv2d(input, weight, padding=(reach_y, reach_x), groups=len(per_channel))
 
 
 def _grid_sample(input: Tensor, per_channel: list[Pair]) -> Tensor:
     """Coordinates normalised to [-1, 1], which is where its rounding errors come from."""
     height, width = input.shape[2:]
-    y = torch.arange(height, device=input.device, dtype=input.dtype)
-    x = torch.arange(width, device=input.device, dtype=input.dtype)
+    dtype = torch.promote_types(input.dtype, torch.float32)  # half precision would miss pixels
+    y = torch.arange(height, device=input.device, dtype=dtype)
+    x = torch.arange(width, device=input.device, dtype=dtype)
     output = []
     for channels, (dy, dx) in _groups(per_channel):
         rows = (2 * (y - dy) + 1) / height - 1  # pixel p of n lies at (2p + 1) / n - 1
         columns = (2 * (x - dx) + 1) / width - 1
         grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij")[::-1], dim=-1)
         grid = grid.expand(input.shape[0], -1, -1, -1)  # [B, H, W, 2], (x, y)
-        output.append(F.grid_sample(input[:, channels], grid, align_corners=False))
-    return torch.cat(output, dim=1)
+        output.append(F.grid_sample(input[:, channels].to(dtype), grid, align_corners=False))
+    return torch.cat(output, dim=1).to(input.dtype)
 
 
 _STRATEGIES: dict[Strategy, Callable[[Tensor, list[Pair]], Tensor]] = {
@@ -227,7 +231,7 @@ def spatial_shift_sampling(
     one lies on the opposite side, a kept one has not moved. There is an offset group for each
     shift where the groups are equal in size, and one for each channel where they are not.
     """
-    x = input[index : index + 1]
+    x = one_image(input, index)
     channels, size = x.shape[1], (x.shape[2], x.shape[3])
     output = spatial_shift(x, shifts, strategy, border)
     per_group = shifts if channels % len(shifts) == 0 else channel_shifts(channels, shifts)
@@ -239,7 +243,7 @@ def spatial_shift_sampling(
         input_size=size,
         output_size=size,
         kernel=kernel,
-        offset=(points - grid)[:, None].to(x),
+        offset=(points - grid)[:, None].to(x.device),
         input=x[0].detach(),
         output=output[0].detach(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -13,11 +14,12 @@ from ..fields import FIELDS, MASKS
 from ..figures import LAYERS, layers_for
 from ..figures.colors import FieldPalette
 from ..guides import GUIDES
+from ..images import ImageError, decode
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from .asked import Asked, choose, clicked, draw, run
 from .endpoints import add_endpoints
-from .guard import clear_errors
+from .guard import clear_errors, plain
 from .view import COLORS
 from .viewer import viewer
 
@@ -26,14 +28,9 @@ FIRST = Settings(dilation=6, mask_strength=0.5)
 """The worked example that the page opens on."""
 FIRST_IMAGE, FIRST_SIDE, FIRST_POSITION = "cat", 256, (64, 110)
 
-QUIET: dict[str, Any] = {
-    "show_progress": "minimal",
-    "trigger_mode": "always_last",
-    "concurrency_id": "device",
-    "api_visibility": "private",
-}
-"""How the page's own events behave: the last of a slider's steps counts, the device does one run
-at a time, and programs have endpoints of their own."""
+QUIET: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
+"""How the page's own events behave: the last of a slider's steps counts, and programs have
+endpoints of their own."""
 
 
 # The page
@@ -42,20 +39,15 @@ at a time, and programs have endpoints of their own."""
 def _controls() -> dict[str, Any]:
     """The left column, by the names of `Asked`."""
     c: dict[str, Any] = {}
-    c["example"] = gr.Radio(
-        examples.names(), value=FIRST_IMAGE, label="Image", elem_id="example", container=True
-    )
+    c["example"] = gr.Radio(examples.names(), value=FIRST_IMAGE, label="Image", container=True)
     c["photo"] = gr.File(
         type="filepath",
         label="or drop a photo of your own",
         file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"],
         height=44,
-        elem_id="photo",
     )
-    c["operator"] = gr.Dropdown(
-        list(OPERATORS), value=FIRST.operator, label="Operator", elem_id="operator"
-    )
-    size = gr.Radio(KERNEL_SIZES, value=3, label="Kernel", elem_id="kernel")
+    c["operator"] = gr.Dropdown(list(OPERATORS), value=FIRST.operator, label="Operator")
+    size = gr.Radio(KERNEL_SIZES, value=3, label="Kernel")
     c["kernel"] = size
     _parameter_controls(c)
     with gr.Accordion("More", open=False):
@@ -77,11 +69,9 @@ def _controls() -> dict[str, Any]:
 def _parameter_controls(c: dict[str, Any]) -> None:
     """Those that only some operators have; the others hide them."""
     first = FIELDS[FIRST.field]
-    c["field"] = gr.Dropdown(list(FIELDS), value=FIRST.field, label="Offsets", elem_id="field")
-    c["strength"] = gr.Slider(
-        0, first.maximum, first.default, label=f"strength, {first.unit}", elem_id="strength"
-    )
-    c["mask"] = gr.Dropdown(list(MASKS), value=FIRST.mask, label="Mask", elem_id="mask")
+    c["field"] = gr.Dropdown(list(FIELDS), value=FIRST.field, label="Offsets")
+    c["strength"] = gr.Slider(0, first.maximum, first.default, label=f"strength, {first.unit}")
+    c["mask"] = gr.Dropdown(list(MASKS), value=FIRST.mask, label="Mask")
     c["mask_strength"] = gr.Slider(0, 1, FIRST.mask_strength, label="mask strength")
     c["guide"] = gr.Dropdown(list(GUIDES), value=FIRST.guide, label="Guide map")
     c["regions"] = gr.Slider(1, 8, FIRST.regions, step=1, label="regions m")
@@ -102,20 +92,20 @@ def _toolbar() -> dict[str, Any]:
     """What lies over the image, and which position is taken apart."""
     c: dict[str, Any] = {}
     with gr.Row(elem_id="toolbar"):
-        c["layer"] = gr.Radio(list(LAYERS), value="points", label="Layer", elem_id="layer")
+        c["layer"] = gr.Radio(list(LAYERS), value="points", label="Layer")
         c["tap"] = _index("tap", 0)
         c["group"] = _index("group", 0)
         c["palette"] = gr.Dropdown(
-            list(get_args(FieldPalette)), value="perceptual", label="colours", elem_id="palette"
+            list(get_args(FieldPalette)), value="perceptual", label="colours"
         )
-        c["channel"] = gr.Dropdown(list(COLORS), value="red", label="channel", elem_id="channel")
+        c["channel"] = gr.Dropdown(list(COLORS), value="red", label="channel")
         c["y"] = _index("y", FIRST_POSITION[0])
         c["x"] = _index("x", FIRST_POSITION[1])
     return c
 
 
 def _index(name: str, value: int) -> gr.Number:
-    return gr.Number(value, precision=0, minimum=0, label=name, elem_id=name)
+    return gr.Number(value, precision=0, minimum=0, label=name)
 
 
 def _shown(operator: str) -> dict[str, bool]:
@@ -133,6 +123,8 @@ def build(page: gr.Blocks, device: str) -> None:
             toolbar = _toolbar()
             view = viewer()
     c = controls | toolbar
+    for name, component in c.items():
+        component.elem_id = name
     for name, shown in _shown(FIRST.operator).items():
         c[name].visible = shown
     inputs = [c[name] for name in Asked.__dataclass_fields__]
@@ -159,38 +151,47 @@ def _connect(
         return text, y, x
 
     outputs = [view, c["y"], c["x"], c["layer"], c["tap"], c["group"], c["palette"]]
-    page.load(redraw, inputs, outputs, **QUIET)
-    drawn_by = set(Asked.__dataclass_fields__) - {"field", "operator", "photo", "example"}
-    for name in sorted(drawn_by):
-        c[name].input(redraw, inputs, outputs, **QUIET)
-    view.pin(pin, inputs, [view, c["y"], c["x"]], **QUIET)
+    # The device does one run at a time; the viewer alone shows that one is under way.
+    running = {**QUIET, "concurrency_id": "device", "show_progress": "minimal",
+               "show_progress_on": view}  # fmt: skip
+    quick = {**QUIET, "show_progress": "hidden", "queue": False}
+    page.load(redraw, inputs, outputs, **running)
+    view.pin(pin, inputs, [view, c["y"], c["x"]], **running)
+    first_steps: dict[str, tuple[Callable[..., Any], Any, Any]] = {
+        "kernel": (lambda k: (k, k), c["kernel"], [c["kernel_height"], c["kernel_width"]]),
+        "field": (_strength_slider, c["field"], c["strength"]),
+        "operator": (_reveal, c["operator"], [c[name] for name in _shown(FIRST.operator)]),
+        "example": (lambda: None, None, c["photo"]),
+    }
+    for name, (step, source, target) in first_steps.items():
+        c[name].input(step, source, target, **quick).then(redraw, inputs, outputs, **running)
+    for name in sorted(Asked.__dataclass_fields__.keys() - first_steps.keys() - {"photo"}):
+        c[name].input(redraw, inputs, outputs, **running)
+    accepted = c["photo"].upload(_accept, c["photo"], c["photo"], **running)
+    accepted.then(redraw, inputs, outputs, **running)
+    c["photo"].clear(redraw, inputs, outputs, **running)
 
-    def square(size: int) -> tuple[int, int]:
-        return size, size
 
-    def strength(field: str) -> Any:  # noqa: ANN401
-        row = FIELDS[field]
-        return gr.Slider(
-            maximum=row.maximum,
-            value=row.default,
-            label=f"strength, {row.unit}" if row.unit else "strength",
-        )
+def _strength_slider(field: str) -> Any:  # noqa: ANN401
+    """The slider in the field's own unit, at the field's default."""
+    row = FIELDS[field]
+    label = f"strength, {row.unit}" if row.unit else "strength"
+    return gr.Slider(maximum=row.maximum, value=row.default, label=label)
 
-    def reveal(operator: str) -> list[Any]:
-        return [gr.update(visible=shown) for shown in _shown(operator).values()]
 
-    both = [c["kernel_height"], c["kernel_width"]]
-    steps: list[tuple[Any, Any, Any, Any]] = [
-        (c["kernel"].input, square, c["kernel"], both),
-        (c["field"].input, strength, c["field"], c["strength"]),
-        (c["operator"].input, reveal, c["operator"], [c[name] for name in _shown(FIRST.operator)]),
-        (c["example"].input, lambda: None, None, c["photo"]),
-    ]
-    for listen, function, source, target in steps:
-        quick = {**QUIET, "show_progress": "hidden", "queue": False}
-        quick.pop("concurrency_id")
-        listen(function, source, target, **quick).then(redraw, inputs, outputs, **QUIET)
-    gr.on([c["photo"].upload, c["photo"].clear], redraw, inputs, outputs, **QUIET)
+def _reveal(operator: str) -> list[Any]:
+    """Show the parameters that the operator has."""
+    return [gr.update(visible=shown) for shown in _shown(operator).values()]
+
+
+def _accept(photo: str) -> str | None:
+    """Keep an upload that is a picture; of another, say why and let it go."""
+    try:
+        decode(photo, max_side=FIRST_SIDE)
+    except ImageError as error:
+        gr.Warning(plain(str(error)), title="Not a picture that can be read", duration=20)
+        return None
+    return photo
 
 
 def _choices(asked: Asked, exploration: Exploration) -> tuple[Any, ...]:

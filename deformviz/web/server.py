@@ -16,7 +16,7 @@ from .guard import refuse_links
 from .viewer import ROUTES
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
-_TOGGLE_CONTROLS = "() => { document.body.classList.toggle('dv-folded'); }"
+_TOGGLE_CONTROLS = "() => { document.getElementById('explore').classList.toggle('dv-folded'); }"
 _TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 
 

@@ -49,7 +49,7 @@ def view_json(
         "kernel": kernel_figure(sampling, y, x),
     }
     view = {
-        "id": f"{sampling.name}|{sampling.kernel.size}|{layer}|{y},{x}",
+        "id": identity(run, layer, y, x),
         "figures": {name: figure.to_plotly_json() for name, figure in figures.items()},
         "status": status(run),
         "notes": list(photo.notes),
@@ -60,6 +60,12 @@ def view_json(
     }
     text: str = to_json_plotly(view)
     return text
+
+
+def identity(run: Exploration, layer: str, y: int, x: int) -> str:
+    """What is shown, for a test, or for a person with the browser's inspector."""
+    (kh, kw), (height, width) = run.settings.kernel_size, run.sampling.input_size
+    return f"{run.settings.operator} | {kh} x {kw} | {height} x {width} | {layer} | {y}, {x}"
 
 
 def status(run: Exploration) -> str:

@@ -133,16 +133,17 @@
   // --- clicks ------------------------------------------------------------------------------
 
   function onClick(div, tell) {
-    let start = null;
-    div.addEventListener('pointerdown', (event) => { start = [event.clientX, event.clientY]; }, true);
-    div.addEventListener('pointerup', (event) => {
-      if (!start || Math.hypot(event.clientX - start[0], event.clientY - start[1]) > CLICK_TRAVEL) return;
-      const { xaxis, yaxis } = div._fullLayout;
-      const frame = div.getBoundingClientRect();
-      const x = xaxis.p2d(event.clientX - frame.left - xaxis._offset);
-      const y = yaxis.p2d(event.clientY - frame.top - yaxis._offset);
-      const inside = (value, axis) => value >= Math.min(...axis.range) && value <= Math.max(...axis.range);
-      if (inside(x, xaxis) && inside(y, yaxis)) tell(y, x);
+    div.addEventListener('pointerdown', (down) => {
+      // plotly lays a cover over the page while the button is down, so the release is the window's.
+      window.addEventListener('pointerup', (up) => {
+        if (Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY) > CLICK_TRAVEL) return;
+        const { xaxis, yaxis } = div._fullLayout;
+        const frame = div.getBoundingClientRect();
+        const x = xaxis.p2d(up.clientX - frame.left - xaxis._offset);
+        const y = yaxis.p2d(up.clientY - frame.top - yaxis._offset);
+        const inside = (value, { range }) => value >= Math.min(...range) && value <= Math.max(...range);
+        if (inside(x, xaxis) && inside(y, yaxis)) tell(y, x);
+      }, { once: true, capture: true });
     }, true);
   }
 
@@ -178,7 +179,7 @@
       drawTerms(part('terms'), view.terms);
       drawShifts(part('shifts'), view.shifts);
       await drawFigures(view.figures);
-      root.dataset.view = view.id; // tells a test, and a person with the inspector, what is shown
+      root.dataset.view = view.id;
       root.classList.remove('dv-waiting');
     }
 

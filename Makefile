@@ -1,0 +1,50 @@
+# Everything lives in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+# Touched when what they name has been installed, and never before.
+READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.ready-dev
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test lint clean
+
+help: ## lists these targets
+	@awk -F ':[^#]*## ' '/^[a-z]+:[^#]*## / { printf "make %-6s%s\n", $$1, $$2 }' Makefile
+
+run: $(READY) ## starts the web app, after installing what it needs; with options: make run ARGS="--port 8000"
+	$(PY) app.py $(ARGS)
+
+test: $(DEV_READY) ## runs the tests, those of the page in a Chromium; some of them: make test ARGS="-k fields"
+	$(PY) tests/browser/chromium.py
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+lint: $(DEV_READY) ## checks style, layout and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+clean: ## removes .venv and whatever the tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .gradio build *.egg-info tests/browser/shots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment that was made half is no environment: its pyvenv.cfg is deleted on an error.
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'deformviz needs Python 3.11 or newer, which "$(PYTHON)" is not: name one, as in make run PYTHON=python3.12' >&2; \
+		exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(READY): requirements.txt $(VENV)/pyvenv.cfg
+	$(PIP) install -r requirements.txt
+	@touch $@
+
+$(DEV_READY): requirements-dev.txt requirements.txt $(VENV)/pyvenv.cfg
+	$(PIP) install -r requirements-dev.txt
+	@touch $(READY) $@
