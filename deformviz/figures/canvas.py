@@ -57,7 +57,7 @@ def lay_over(
     opacity: float = 1.0,
     below: bool = True,
 ) -> None:
-    """Lay a picture [h, w, 3 or 4] uint8 over the figure.
+    """Lay a picture [h, w, 3 or 4] uint8 over the figure; RGBA keeps every colour exactly.
 
     Args:
         box: (top, left, height, width) in the figure's pixels.
@@ -78,6 +78,14 @@ def lay_over(
         opacity=opacity,
         layer="below" if below else "above",
     )
+
+
+def input_box(sampling: Sampling) -> tuple[float, float, float, float]:
+    """Where the map that is read lies on the image: (top, left, height, width)."""
+    origin, stride = sampling.image_map.origin, sampling.image_map.stride
+    top, left = (o - s / 2 for o, s in zip(origin, stride, strict=True))
+    height, width = (n * s for n, s in zip(sampling.input_size, stride, strict=True))
+    return (top, left, height, width)
 
 
 def output_box(sampling: Sampling) -> tuple[float, float, float, float]:

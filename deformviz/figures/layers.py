@@ -12,7 +12,7 @@ from torch import Tensor
 from ..images import to_data_uri
 from ..operators.coord_conv import coordinate_channels
 from ..sampling import Sampling
-from .canvas import DARK_TEXT, colorbar, lay_over, output_box
+from .canvas import DARK_TEXT, colorbar, input_box, lay_over, output_box
 from .colors import (
     FieldPalette,
     direction_colors,
@@ -72,13 +72,23 @@ def _length(sampling: Sampling, choice: Choice) -> np.ndarray:
     return np.asarray(np.hypot(*_offset(sampling, choice)))
 
 
+def _lay_values(
+    figure: go.Figure,
+    colors: np.ndarray,
+    box: tuple[float, float, float, float],
+    opacity: float = 0.85,
+) -> None:
+    """Lay colours [h, w, 3] that stand for values over the figure: exactly, so as RGBA."""
+    opaque = np.full((*colors.shape[:2], 1), 255, dtype=np.uint8)
+    lay_over(figure, np.concatenate((colors, opaque), axis=-1), box, opacity)
+
+
 def add_arrows(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
     """The offset field of one tap as arrows of true length, from the tap's regular place."""
     h, w = sampling.output_size
     step = max(1, round(max(h, w) / _ARROWS_ACROSS))
-    rows, columns = np.meshgrid(
-        np.arange(step // 2, h, step), np.arange(step // 2, w, step), indexing="ij"
-    )
+    lattice = (np.arange(min(step, n) // 2, n, step) for n in (h, w))
+    rows, columns = np.meshgrid(*lattice, indexing="ij")
     scale = np.array(sampling.image_map.stride, dtype=np.float32)[:, None, None]
     delta = _offset(sampling, choice)[:, rows, columns] * scale
     base = sampling.base()[choice.group, choice.tap][:, rows, columns]  # [2, n, m]
@@ -120,7 +130,7 @@ def add_field_colors(figure: go.Figure, sampling: Sampling, choice: Choice) -> N
 def lay_wheel(figure: go.Figure, top: float, palette: FieldPalette) -> None:
     """The legend of a direction field, in the figure's lower right corner."""
     figure.add_layout_image(
-        source=to_data_uri(wheel_picture(palette)),
+        source=to_data_uri(_on_white(wheel_picture(palette))),
         xref="x domain",
         yref="y domain",
         x=0.985,
@@ -146,11 +156,20 @@ def lay_wheel(figure: go.Figure, top: float, palette: FieldPalette) -> None:
     )
 
 
+def _on_white(picture: np.ndarray) -> np.ndarray:
+    """A wheel [n, n, 4] whose disc is opaque, so that it reads the same on any photo."""
+    axis = np.linspace(-1, 1, len(picture))
+    disc = np.hypot(*np.meshgrid(axis, axis)) <= 1
+    alpha = picture[..., 3:] / 255
+    color = alpha * picture[..., :3] + (1 - alpha) * 255
+    return np.concatenate((color, 255.0 * disc[..., None]), axis=-1).round().astype(np.uint8)
+
+
 def add_magnitude(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
     """How far one tap moves, as one scale of lightness."""
     length = _length(sampling, choice)
     top = robust_top(length)
-    lay_over(figure, lookup(length, "Cividis", 0, top), output_box(sampling), opacity=0.85)
+    _lay_values(figure, lookup(length, "Cividis", 0, top), output_box(sampling))
     colorbar(figure, "Cividis", 0, top, f"|Δ| of tap {choice.tap}, px")
 
 
@@ -164,7 +183,7 @@ def add_mask(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
     else:
         top = max(1.0, robust_top(values))
         scale, low = "Cividis", 0.0
-    lay_over(figure, lookup(values, scale, low, top), output_box(sampling), opacity=0.85)
+    _lay_values(figure, lookup(values, scale, low, top), output_box(sampling))
     colorbar(figure, scale, low, top, f"mask of tap {choice.tap}")
 
 
@@ -173,7 +192,7 @@ def add_regions(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
     assert sampling.region is not None
     region = np.asarray(sampling.region.cpu())
     count = int(region.max()) + 1 if sampling.guide is None else sampling.guide.shape[0]
-    lay_over(figure, index_rgb(count)[region], output_box(sampling), opacity=0.6)
+    _lay_values(figure, index_rgb(count)[region], output_box(sampling), opacity=0.6)
     shares = np.bincount(region.reshape(-1), minlength=count) / region.size
     for index, (color, share) in enumerate(zip(index_colors(count), shares, strict=True)):
         figure.add_trace(
@@ -206,7 +225,7 @@ def _coordinate(channel: int, name: str) -> Layer:
         values = _array(coordinate_channels(sampling.input_size, radius=True)[channel])
         low = -1.0 if channel < 2 else 0.0
         scale, high = ("PuOr", 1.0) if channel < 2 else ("Cividis", float(np.sqrt(2)))
-        lay_over(figure, lookup(values, scale, low, high), (-0.5, -0.5, *sampling.input_size), 0.75)
+        _lay_values(figure, lookup(values, scale, low, high), input_box(sampling), opacity=0.75)
         colorbar(figure, scale, low, high, f"{name} channel")
 
     def fits(sampling: Sampling) -> bool:

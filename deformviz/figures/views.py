@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from torch import Tensor
 
 from ..sampling import Sampling
-from .canvas import canvas
+from .canvas import canvas, input_box
 from .layers import LAYERS, Choice
 from .points import add_points
 
@@ -44,10 +44,12 @@ def sampling_figure(
         ['regular grid', 'offsets', 'taps']
     """
     _check(sampling, layer, choice, group)
-    pixels = _input_pixels(sampling) if image is None else image
-    size = sampling.input_size if pixels is None else (pixels.shape[0], pixels.shape[1])
     row = LAYERS[layer]
-    figure = canvas(size, pixels, row.dim)
+    if image is None:
+        _, _, height, width = input_box(sampling)
+        figure = canvas((round(height), round(width)), _input_pixels(sampling), row.dim)
+    else:
+        figure = canvas((image.shape[0], image.shape[1]), image, row.dim)
     row.add(figure, sampling, choice)
     middle = (sampling.output_size[0] // 2, sampling.output_size[1] // 2)
     add_points(
@@ -73,21 +75,22 @@ def _input_pixels(sampling: Sampling) -> np.ndarray | None:
     """The map that was read, as a picture: [H, W, 3] uint8."""
     if sampling.input is None:
         return None
-    return as_picture(sampling.input if sampling.input.shape[0] >= 3 else sampling.input[:1])
+    return as_picture(sampling.input)
 
 
 def as_picture(values: Tensor) -> np.ndarray:
-    """A map [C, h, w] as [h, w, 3] uint8: the first three channels, or one as grey.
+    """A map [C, h, w] as [h, w, 3] uint8: its first three channels, or its first as grey.
 
-    Values in [0, 1] are taken as they are. Of others, the range from the 1st to the 99th
-    percentile is stretched over the scale; where they have both signs, zero stays in the middle.
+    Values in [0, 1] are taken as they are. Where some are larger, the 99th percentile is white;
+    where some are negative, zero is mid-grey and the 99th percentile of the absolute values is
+    black or white. What is not finite is drawn as zero.
     """
-    array = np.nan_to_num(np.asarray(values[:3].detach().cpu(), dtype=np.float32))
-    low, high = float(array.min(initial=0)), float(array.max(initial=1))
-    if low < -1e-3:
-        top = max(float(np.quantile(np.abs(array), 0.99)), 1e-6)
-        array = array / (2 * top) + 0.5
-    elif high > 1 + 1e-3:
+    shown = values[:3] if values.shape[0] >= 3 else values[:1]
+    array = np.asarray(shown.detach().cpu(), dtype=np.float32)
+    array = np.where(np.isfinite(array), array, 0)
+    if array.min(initial=0) < -1e-3:
+        array = array / (2 * max(float(np.quantile(np.abs(array), 0.99)), 1e-6)) + 0.5
+    elif array.max(initial=0) > 1 + 1e-3:
         array = array / max(float(np.quantile(array, 0.99)), 1e-6)
     pixels = (255 * np.clip(array, 0, 1)).round().astype(np.uint8).transpose(1, 2, 0)
     return np.asarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))

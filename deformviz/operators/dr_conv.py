@@ -17,6 +17,10 @@ from torch.autograd.function import once_differentiable
 
 from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
 
+_FEW_REGIONS = 8
+"""Below so many regions, all their convolutions are computed: measured faster on two cores, by
+1.0 to 2.5 times at four regions; from sixteen on, twice as slow (`benchmarks/operators.py`)."""
+
 
 def dr_conv2d(
     input: Tensor,
@@ -30,8 +34,8 @@ def dr_conv2d(
 
     Forward takes the region of the largest score; backward treats the choice as if it had been a
     softmax over the scores (straight-through), so that the guide learns, in training and in
-    evaluation alike. Each position is multiplied by its own region's filter alone: the work of one
-    convolution, not of m.
+    evaluation alike. Of many regions, each position is multiplied by its own region's filter alone:
+    the work of one convolution, not of m. Of few, m convolutions are faster than sorting positions.
 
     Args:
         input: [B, C, H, W].
@@ -51,17 +55,64 @@ def dr_conv2d(
         torch.Size([1, 4, 8, 8])
     """
     kernel = Kernel.of(tuple(weight.shape[-2:]), stride, padding, dilation)
-    h, w = _check(input, weight, guide, kernel)
-    batch, regions, out, per_group = weight.shape[:4]
+    _check(input, weight, guide, kernel)
+    convolve = _convolve_all if weight.shape[1] < _FEW_REGIONS else _convolve_chosen
     with torch.autocast(input.device.type, enabled=False):
         dtype = torch.promote_types(input.dtype, torch.float32)
-        groups = input.shape[1] // per_group
-        columns = _unfold(input.to(dtype), kernel)  # [B, C * K, N]
-        columns = columns.reshape(batch, groups, -1, h * w).permute(0, 3, 1, 2)
-        filters = weight.to(dtype).reshape(batch, regions, groups, out // groups, -1)
-        scores = guide.to(dtype).flatten(2)  # [B, m, N]
-        output: Tensor = _RegionMatmul.apply(columns, filters, scores)  # [B, N, O]
-    return output.transpose(1, 2).reshape(batch, out, h, w).to(input.dtype)
+        output = convolve(input.to(dtype), weight.to(dtype), guide.to(dtype), kernel)
+    return output.to(input.dtype)
+
+
+def _convolve_all(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Tensor:
+    """Every region's convolution at every position, in one call; then each position's choice."""
+    batch, regions, out, per_group = weight.shape[:4]
+    groups = input.shape[1] // per_group
+    # Images and groups side by side as groups of one convolution: [B * g * m * O / g, I, kh, kw].
+    side_by_side = weight.reshape(batch, regions, groups, out // groups, per_group, *kernel.size)
+    full = F.conv2d(
+        input.reshape(1, -1, *input.shape[2:]),
+        side_by_side.transpose(1, 2).flatten(0, 3),
+        None,
+        kernel.stride,
+        kernel.padding,
+        kernel.dilation,
+        batch * groups,
+    )
+    h, w = guide.shape[2:]
+    full = full.reshape(batch, groups, regions, out // groups, h, w).transpose(1, 2)
+    output: Tensor = _Choose.apply(full.reshape(batch, regions, out, h, w), guide)
+    return output
+
+
+class _Choose(torch.autograd.Function):
+    """full [B, m, O, h, w], of which each position keeps the one of the largest score."""
+
+    @staticmethod
+    def forward(ctx: Any, full: Tensor, scores: Tensor) -> Tensor:  # noqa: ANN401
+        region = scores.argmax(dim=1)[:, None, None].expand(-1, -1, full.shape[2], -1, -1)
+        ctx.save_for_backward(full, scores, region)
+        return full.gather(1, region).squeeze(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401
+        full, scores, region = ctx.saved_tensors
+        grad_full = torch.zeros_like(full).scatter_(1, region, grad[:, None])
+        if not ctx.needs_input_grad[1]:
+            return grad_full, None
+        return grad_full, _softmax_gradient(scores, (full * grad[:, None]).sum(dim=2))
+
+
+def _convolve_chosen(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Tensor:
+    """Each position times its own region's filter alone: the work of one convolution."""
+    batch, regions, out, per_group = weight.shape[:4]
+    h, w = guide.shape[2:]
+    groups = input.shape[1] // per_group
+    columns = _unfold(input, kernel)  # [B, C * K, N]
+    columns = columns.reshape(batch, groups, -1, h * w).permute(0, 3, 1, 2)
+    filters = weight.reshape(batch, regions, groups, out // groups, -1)
+    output = _RegionMatmul.apply(columns, filters, guide.flatten(2))  # [B, N, O]
+    return output.transpose(1, 2).reshape(batch, out, h, w)  # type: ignore[no-any-return]
 
 
 def _unfold(input: Tensor, kernel: Kernel) -> Tensor:
@@ -123,6 +174,11 @@ def _guide_gradient(columns: Tensor, filters: Tensor, scores: Tensor, grad: Tens
         for t in range(filters.shape[1])
     ]
     grad_choice = torch.stack(per_region, dim=1)  # [B, m, N]
+    return _softmax_gradient(scores, grad_choice)
+
+
+def _softmax_gradient(scores: Tensor, grad_choice: Tensor) -> Tensor:
+    """From the gradient of a softmax over the regions (dimension 1) to that of its scores."""
     soft = scores.softmax(dim=1)
     return soft * (grad_choice - (soft * grad_choice).sum(dim=1, keepdim=True))
 

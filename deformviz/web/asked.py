@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +35,7 @@ class Asked:
     dilation: int
     weights: str
     field: str
-    strength: float
+    strength: float | None
     offset_groups: int
     mask: str
     mask_strength: float
@@ -60,15 +60,30 @@ class Asked:
     def settings(self) -> Settings:
         """What the run depends on."""
         names = Settings.__dataclass_fields__.keys() - {"kernel_size"}
-        values = {name: value for name, value in asdict(self).items() if name in names}
+        values = {name: getattr(self, name) for name in names}
         for name in ("stride", "dilation", "offset_groups", "regions", "seed"):
-            values[name] = int(values[name])
-        return Settings(kernel_size=(int(self.kernel_height), int(self.kernel_width)), **values)
+            values[name] = whole(name, values[name])
+        height = whole("kernel height", self.kernel_height)
+        width = whole("kernel width", self.kernel_width)
+        return Settings(kernel_size=(height, width), **values)
 
     @property
     def path(self) -> str:
         """The file to read: the person's own where there is one, else the example's."""
         return self.photo or str(examples.path(self.example))
+
+
+def whole(name: str, value: float | None) -> int:
+    """A control's number as an integer, which a browser or a program may send as 3.0 or as none.
+
+    Raises:
+        ValueError: an emptied field, or a fraction.
+    """
+    if value is None:
+        raise ValueError(f"{name} is empty: it takes a whole number")
+    if value != int(value):
+        raise ValueError(f"{name} must be a whole number, got {value}")
+    return int(value)
 
 
 @lru_cache(maxsize=16)
@@ -83,7 +98,7 @@ def _run(path: str, side: int, settings: Settings, device: str) -> Exploration:
 
 def run(asked: Asked, device: str) -> tuple[Exploration, Photo]:
     """Run what is asked for; the same again, with another position or layer, costs nothing."""
-    path, side = asked.path, int(asked.side)
+    path, side = asked.path, whole("working size", asked.side)
     return _run(path, side, asked.settings, device), _decoded(path, side)
 
 
@@ -124,7 +139,12 @@ def five_ways(asked: Asked, device: str) -> dict[str, Any]:
     """The published comparison of the five ways to shift, and the same on the image."""
     settings = asked.settings
     return _five_ways(
-        asked.path, int(asked.side), settings.directions, settings.reach, settings.border, device
+        asked.path,
+        whole("working size", asked.side),
+        settings.directions,
+        settings.reach,
+        settings.border,
+        device,
     )
 
 
@@ -155,4 +175,5 @@ def clicked(data: dict[str, Any], exploration: Exploration) -> tuple[int, int]:
 
 
 def _is_pixel(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < 1e6
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and abs(value) < 1e6  # type: ignore[arg-type]

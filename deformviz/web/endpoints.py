@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,30 @@ from .asked import Asked, five_ways, position, run
 from .guard import clear_errors
 from .view import summary
 
+_STRENGTH = list(Asked.__dataclass_fields__).index("strength")
+
 
 def add_endpoints(inputs: list[Any], device: str) -> None:
     """Add /explore, /sampling, /compare_shifts and /options to the page.
 
     The first three take the tab's own controls by name, checked by the same components; what a
-    caller leaves out has the control's first value.
+    caller leaves out has the control's first value. The strength is a plain number, since the
+    slider's range is that of the field on the page; left out, it is the field's default.
     """
+    strength = gr.Number(None, visible=False, label="strength")
+    inputs = [strength if i == _STRENGTH else control for i, control in enumerate(inputs)]
 
     def explored(*values: Any) -> dict[str, Any]:  # noqa: ANN401
         asked = Asked(*values)
         exploration, photo = run(asked, device)
         return summary(exploration, photo, *position(asked, exploration))
 
-    def sampling(*values: Any) -> str:  # noqa: ANN401
+    def sampling(*values: Any) -> Iterator[str]:  # noqa: ANN401
         exploration, _ = run(Asked(*values), device)
-        path = Path(tempfile.mkdtemp(prefix="deformviz-")) / "sampling.npz"
-        save_npz(exploration.sampling, path)
-        return str(path)
+        with tempfile.TemporaryDirectory(prefix="deformviz-") as folder:
+            path = Path(folder) / "sampling.npz"
+            save_npz(exploration.sampling, path)
+            yield str(path)  # Gradio copies it before it comes back here
 
     def compare_shifts(*values: Any) -> list[dict[str, Any]]:  # noqa: ANN401
         return [
@@ -65,7 +71,8 @@ def add_endpoints(inputs: list[Any], device: str) -> None:
 def _with_names(job: Callable[..., Any]) -> Callable[..., Any]:
     """Give a job of `*values` the controls' names, which callers then use as keywords."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    names = [inspect.Parameter(name, kind) for name in Asked.__dataclass_fields__]
+    # The default only says that a caller may leave it out: the control's own value is taken then.
+    names = [inspect.Parameter(name, kind, default=None) for name in Asked.__dataclass_fields__]
     job.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
     return job
 

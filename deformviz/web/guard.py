@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import gradio as gr
@@ -21,27 +23,39 @@ def clear_errors(function: Callable[..., Result]) -> Callable[..., Result]:
 
     Other exceptions may name files of the server, so their text goes to its log alone.
     """
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:  # noqa: ANN401
+            with _cleared():
+                yield from function(*args, **kwargs)
+
+        return steps  # type: ignore[return-value]
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Result:  # noqa: ANN401
-        try:
+        with _cleared():
             return function(*args, **kwargs)
-        except gr.Error:
-            raise
-        except ValueError as error:
-            raise gr.Error(
-                plain(str(error)), title="Not possible", print_exception=False
-            ) from error
-        except Exception as error:
-            _log.exception("a run failed")
-            raise gr.Error(
-                "Something went wrong on the server; what you had is still here. "
-                "Its log says more.",
-                title="Failed",
-                print_exception=False,
-            ) from error
 
     return wrapped
+
+
+@contextmanager
+def _cleared() -> Iterator[None]:
+    try:
+        yield
+    except gr.Error:
+        raise
+    except ValueError as error:
+        message = plain(str(error))
+        raise gr.Error(message, title="Not possible", print_exception=False) from error
+    except Exception as error:
+        _log.exception("a run failed")
+        raise gr.Error(
+            "Something went wrong on the server; what you had is still here. Its log says more.",
+            title="Failed",
+            print_exception=False,
+        ) from error
 
 
 def plain(text: str) -> str:

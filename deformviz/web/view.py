@@ -90,7 +90,7 @@ def caption(run: Exploration, layer: str, choice: Choice) -> str:
         size = ", its area is the mask" if sampling.mask is not None else ""
         return f"□ the regular grid, ● {dots}{size}"
     if layer == "regions":
-        return "each colour is convolved with a kernel of its own"
+        return "every region has a kernel of its own"
     return f"{layer}, as it is appended to the image's channels"
 
 
