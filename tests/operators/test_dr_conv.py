@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import reference
 import torch
@@ -30,6 +32,15 @@ geometries = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, params=["all regions", "the chosen region"], scope="module")
+def _way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways to compute it, whatever the number of regions."""
+    with pytest.MonkeyPatch.context() as patch:
+        few = 1000 if request.param == "all regions" else 0
+        patch.setattr("deformviz.operators.dr_conv._FEW_REGIONS", few)
+        yield
 
 
 def arguments(

@@ -1,0 +1,82 @@
+"""Every example and every path of the README, tried."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deformviz.web import server
+from deformviz.web.explore_tab import FIRST
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def names() -> dict[str, Any]:
+    """What the examples have defined so far: they build on each other, top to bottom."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    page = server.launch("cpu", prevent_thread_lock=True, quiet=True)
+    yield str(page.local_url)
+    page.close()
+
+
+def test_there_is_an_example_of_each_use() -> None:
+    assert len(BLOCKS) == 4
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_an_example_of_a_use_runs(
+    index: int,
+    names: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(BLOCKS[index], names)
+    if index == 0:
+        assert "Plotly.newPlot" in (tmp_path / "points.html").read_text(encoding="utf-8")
+    if index == 1:
+        total, output = map(float, capsys.readouterr().out.split("\n")[-2].split())
+        assert total == pytest.approx(output, abs=1e-6)
+    if index == 2:
+        assert names["sampling"].points_at(10, 20).shape == (1, 9, 2)
+        assert {"layer.safetensors", "layer.html"} <= {file.name for file in tmp_path.iterdir()}
+
+
+def test_the_example_for_programs_runs(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code = BLOCKS[3]
+    assert "http://127.0.0.1:7860" in code
+    names: dict[str, Any] = {}
+    exec(code.replace("http://127.0.0.1:7860", address), names)
+    assert names["result"]["region"] in range(3)
+    tap = FIRST.dilation  # the page's own dilation, as the example names none
+    assert names["result"]["points"][0][0] == [10 - tap, 20 - tap]
+    assert names["result"]["points"][0][4] == [10, 20]
+
+
+def test_every_path_in_the_readme_is_there() -> None:
+    linked = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    named = re.findall(r"`((?:assets|benchmarks|deformviz|tests)/[\w./]+)`", README)
+    assert linked
+    assert [path for path in linked + named if not (ROOT / path).exists()] == []
+
+
+def test_every_make_target_in_the_readme_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^|`)make (\w+)", README, flags=re.MULTILINE))
+    assert {"run", "test", "lint"} <= named
+    assert [target for target in named if f"\n{target}:" not in makefile] == []
