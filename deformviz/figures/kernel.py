@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ..sampling import Sampling
-from .points import GHOST, tap_colors, tap_sizes
+from .points import ghost_trace, tap_trace, thin_offset_trace, to_array
 
 _MOST_PANELS = 4
 
@@ -22,15 +22,19 @@ def kernel_figure(sampling: Sampling, y: int, x: int) -> go.Figure:
     titles = None if panels == 1 else [f"group {g}" for g in range(panels)]
     figure = make_subplots(1, panels, subplot_titles=titles, horizontal_spacing=0.03)
     centre = sampling.centre_at(y, x)
-    base = np.asarray(
-        (sampling.base_at(y, x) - centre).detach().cpu(), dtype=np.float32
-    )  # [G, K, 2]
-    points = np.asarray((sampling.points_at(y, x) - centre).detach().cpu(), dtype=np.float32)
-    mask = np.asarray(sampling.mask_at(y, x).detach().cpu(), dtype=np.float32)
+    base = to_array(sampling.base_at(y, x) - centre)  # [G, K, 2], (y, x) from the centre
+    points = to_array(sampling.points_at(y, x) - centre)
+    mask = to_array(sampling.mask_at(y, x))
     reach = max(1.0, _reach(base), _reach(points)) * 1.15
     for panel in range(panels):
         groups = list(range(sampling.groups)) if shared else [panel]
-        _add_panel(figure, panel + 1, sampling, base[groups], points[groups], mask[groups], groups)
+        traces = (
+            thin_offset_trace(base[groups], points[groups]),
+            ghost_trace(base[groups]),
+            tap_trace(sampling, base[groups], points[groups], mask[groups], groups),
+        )
+        for trace in traces:
+            figure.add_trace(trace, 1, panel + 1)
         _square_axes(figure, panel + 1, reach)
     figure.update_layout(
         template="none",
@@ -46,63 +50,6 @@ def kernel_figure(sampling: Sampling, y: int, x: int) -> go.Figure:
 def _reach(points: np.ndarray) -> float:
     finite = np.abs(points[np.isfinite(points)])
     return float(finite.max()) if finite.size else 0.0
-
-
-def _add_panel(
-    figure: go.Figure,
-    column: int,
-    sampling: Sampling,
-    base: np.ndarray,
-    points: np.ndarray,
-    mask: np.ndarray,
-    groups: list[int],
-) -> None:
-    from_to = np.stack((base.reshape(-1, 2), points.reshape(-1, 2)), axis=1)
-    breaks = np.full((len(from_to), 1, 2), np.nan, dtype=np.float32)
-    path = np.concatenate((from_to, breaks), axis=1).reshape(-1, 2)
-    figure.add_trace(
-        go.Scatter(
-            name="offsets",
-            x=path[:, 1],
-            y=path[:, 0],
-            mode="lines",
-            line={"color": "rgba(128,128,128,0.7)", "width": 1},
-            hoverinfo="skip",
-        ),
-        1,
-        column,
-    )
-    flat = base.reshape(-1, 2)
-    figure.add_trace(
-        go.Scatter(
-            name="regular grid",
-            x=flat[:, 1],
-            y=flat[:, 0],
-            mode="markers",
-            marker=GHOST,
-            hoverinfo="skip",
-        ),
-        1,
-        column,
-    )
-    moved = points.reshape(-1, 2)
-    figure.add_trace(
-        go.Scatter(
-            name="taps",
-            x=moved[:, 1],
-            y=moved[:, 0],
-            mode="markers",
-            marker={
-                "color": tap_colors(sampling)[groups].reshape(-1).tolist(),
-                "size": tap_sizes(sampling, mask).reshape(-1).astype(np.float32),
-                "line": {"color": "rgba(0,0,0,0.6)", "width": 1},
-            },
-            customdata=(moved - flat),
-            hovertemplate="Δy %{customdata[0]:.2f}, Δx %{customdata[1]:.2f}<extra></extra>",
-        ),
-        1,
-        column,
-    )
 
 
 def _square_axes(figure: go.Figure, column: int, reach: float) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from torch import Tensor
 
 from ..images import to_data_uri
 from ..operators.coord_conv import coordinate_channels
@@ -22,6 +21,7 @@ from .colors import (
     robust_top,
     wheel_picture,
 )
+from .points import to_array
 
 _ARROWS_ACROSS = 30
 
@@ -60,11 +60,7 @@ class Layer:
 
 def _offset(sampling: Sampling, choice: Choice) -> np.ndarray:
     """The offsets of one tap: [2, h, w]."""
-    return _array(sampling.offset[choice.group, choice.tap])
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.asarray(tensor.detach().cpu(), dtype=np.float32)
+    return to_array(sampling.offset[choice.group, choice.tap])
 
 
 def _length(sampling: Sampling, choice: Choice) -> np.ndarray:
@@ -92,7 +88,7 @@ def add_arrows(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
     scale = np.array(sampling.image_map.stride, dtype=np.float32)[:, None, None]
     delta = _offset(sampling, choice)[:, rows, columns] * scale
     base = sampling.base()[choice.group, choice.tap][:, rows, columns]  # [2, n, m]
-    start = _array(sampling.image_map.to_image(base.movedim(0, -1))).reshape(-1, 2)
+    start = to_array(sampling.image_map.to_image(base.movedim(0, -1))).reshape(-1, 2)
     length = np.hypot(*delta).reshape(-1)
     top = robust_top(length)
     figure.add_trace(
@@ -176,7 +172,7 @@ def add_magnitude(figure: go.Figure, sampling: Sampling, choice: Choice) -> None
 def add_mask(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
     """The modulation of one tap; of both signs where it is unbounded (DCNv4)."""
     assert sampling.mask is not None
-    values = _array(sampling.mask[choice.group, choice.tap])
+    values = to_array(sampling.mask[choice.group, choice.tap])
     if values.min() < 0:
         top = robust_top(np.abs(values))
         scale, low = "PuOr", -top
@@ -222,7 +218,7 @@ def add_regions(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
 
 def _coordinate(channel: int, name: str) -> Layer:
     def add(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
-        values = _array(coordinate_channels(sampling.input_size, radius=True)[channel])
+        values = to_array(coordinate_channels(sampling.input_size, radius=True)[channel])
         low = -1.0 if channel < 2 else 0.0
         scale, high = ("PuOr", 1.0) if channel < 2 else ("Cividis", float(np.sqrt(2)))
         _lay_values(figure, lookup(values, scale, low, high), input_box(sampling), opacity=0.75)

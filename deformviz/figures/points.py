@@ -42,19 +42,26 @@ def add_points(
         group: one offset group, or None for all.
     """
     groups = range(sampling.groups) if group is None else [group]
-    base = sampling.image_map.to_image(sampling.base_at(y, x))[list(groups)]
-    points = sampling.image_map.to_image(sampling.points_at(y, x))[list(groups)]
-    mask = _array(sampling.mask_at(y, x))[list(groups)]
-    figure.add_trace(_ghosts(_array(base)))
-    figure.add_trace(_offsets(_array(base), _array(points)))
-    figure.add_trace(_taps(sampling, _array(points), mask, list(groups)))
+    to_image = sampling.image_map.to_image
+    base = to_array(to_image(sampling.base_at(y, x)))[list(groups)]
+    points = to_array(to_image(sampling.points_at(y, x)))[list(groups)]
+    mask = to_array(sampling.mask_at(y, x))[list(groups)]
+    figure.add_traces(
+        [
+            ghost_trace(base),
+            offset_trace(base, points),
+            tap_trace(sampling, base, points, mask, list(groups)),
+        ]
+    )
 
 
-def _array(tensor: Tensor) -> np.ndarray:
+def to_array(tensor: Tensor) -> np.ndarray:
+    """As float32, which plotly sends as binary."""
     return np.asarray(tensor.detach().cpu(), dtype=np.float32)
 
 
-def _ghosts(base: np.ndarray) -> go.Scatter:
+def ghost_trace(base: np.ndarray) -> go.Scatter:
+    """The regular taps [G, K, 2], each once."""
     flat = np.unique(base.reshape(-1, 2), axis=0)
     return go.Scatter(
         name="regular grid",
@@ -67,12 +74,18 @@ def _ghosts(base: np.ndarray) -> go.Scatter:
     )
 
 
-def _offsets(base: np.ndarray, points: np.ndarray) -> go.Scatter:
-    """Arrows from the regular taps to those that moved, with a break after each."""
-    ends = np.stack((base.reshape(-1, 2), points.reshape(-1, 2)), axis=1)  # [n, 2, 2]
+def _broken_path(base: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """From each base point to its moved one, with a break after each that moved: [3n, 2]."""
+    ends = np.stack((base.reshape(-1, 2), points.reshape(-1, 2)), axis=1)  # [G * K, 2, 2]
     ends = ends[(ends[:, 0] != ends[:, 1]).any(axis=1)]
     breaks = np.full((len(ends), 1, 2), np.nan, dtype=np.float32)
-    path = np.concatenate((ends, breaks), axis=1).reshape(-1, 2)
+    return np.concatenate((ends, breaks), axis=1).reshape(-1, 2)
+
+
+def offset_trace(base: np.ndarray, points: np.ndarray) -> go.Scatter:
+    """White arrows from the regular taps [G, K, 2] to those that moved."""
+    path = _broken_path(base, points)
+    count = len(path) // 3
     return go.Scatter(
         name="offsets",
         x=path[:, 1],
@@ -82,8 +95,8 @@ def _offsets(base: np.ndarray, points: np.ndarray) -> go.Scatter:
         marker={
             "symbol": "arrow",
             "angleref": "previous",
-            "size": np.tile(np.array([0, 9, 0], dtype=np.uint8), len(ends)),
-            "standoff": np.tile(np.array([0, 6, 0], dtype=np.uint8), len(ends)),
+            "size": np.tile(np.array([0, 9, 0], dtype=np.uint8), count),
+            "standoff": np.tile(np.array([0, 6, 0], dtype=np.uint8), count),
             "color": "white",
             "line": {"color": "rgba(0,0,0,0.6)", "width": 1},
         },
@@ -92,17 +105,29 @@ def _offsets(base: np.ndarray, points: np.ndarray) -> go.Scatter:
     )
 
 
-def _taps(
-    sampling: Sampling, points: np.ndarray, mask: np.ndarray, groups: list[int]
+def thin_offset_trace(base: np.ndarray, points: np.ndarray) -> go.Scatter:
+    """Grey lines in place of the arrows, for a plain ground, light or dark."""
+    path = _broken_path(base, points)
+    return go.Scatter(
+        name="offsets",
+        x=path[:, 1],
+        y=path[:, 0],
+        mode="lines",
+        line={"color": "rgba(128,128,128,0.7)", "width": 1},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def tap_trace(
+    sampling: Sampling, base: np.ndarray, points: np.ndarray, mask: np.ndarray, groups: list[int]
 ) -> go.Scatter:
+    """The moved taps of `groups`: base and points [G, K, 2], mask [G, K], in one coordinate."""
     tap = np.tile(np.arange(sampling.taps), len(groups))
     group = np.repeat(groups, sampling.taps)
     flat = points.reshape(-1, 2)
-    named = (
-        "tap %{customdata[0]}, group %{customdata[1]}"
-        if sampling.groups > 1
-        else ("tap %{customdata[0]}")
-    )
+    delta = flat - base.reshape(-1, 2)
+    of_group = ", group %{customdata[1]}" if sampling.groups > 1 else ""
     return go.Scatter(
         name="taps",
         x=flat[:, 1],
@@ -113,8 +138,9 @@ def _taps(
             "size": tap_sizes(sampling, mask).reshape(-1).astype(np.float32),
             "line": {"color": "rgba(0,0,0,0.75)", "width": 1},
         },
-        customdata=np.column_stack((tap, group, mask.reshape(-1))).astype(np.float32),
-        hovertemplate=f"{named}<br>y %{{y:.2f}}, x %{{x:.2f}}<br>mask %{{customdata[2]:.3f}}"
+        customdata=np.column_stack((tap, group, mask.reshape(-1), delta)).astype(np.float32),
+        hovertemplate=f"tap %{{customdata[0]}}{of_group}<br>y %{{y:.2f}}, x %{{x:.2f}}<br>"
+        "Δy %{customdata[3]:.2f}, Δx %{customdata[4]:.2f}<br>mask %{customdata[2]:.3f}"
         "<extra></extra>",
         showlegend=False,
     )

@@ -162,6 +162,8 @@ def _connect(
         "field": (_strength_slider, c["field"], c["strength"]),
         "operator": (_reveal, c["operator"], [c[name] for name in _shown(FIRST.operator)]),
         "example": (lambda: None, None, c["photo"]),
+        "kernel_height": (_square, [c["kernel_height"], c["kernel_width"]], c["kernel"]),
+        "kernel_width": (_square, [c["kernel_height"], c["kernel_width"]], c["kernel"]),
     }
     for name, (step, source, target) in first_steps.items():
         c[name].input(step, source, target, **quick).then(redraw, inputs, outputs, **running)
@@ -170,6 +172,11 @@ def _connect(
     accepted = c["photo"].upload(_accept, c["photo"], c["photo"], **running)
     accepted.then(redraw, inputs, outputs, **running)
     c["photo"].clear(redraw, inputs, outputs, **running)
+
+
+def _square(height: int, width: int) -> int | None:
+    """The button of a square kernel's size, or none of them."""
+    return height if height == width and height in KERNEL_SIZES else None
 
 
 def _strength_slider(field: str) -> Any:  # noqa: ANN401

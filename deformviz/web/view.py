@@ -11,6 +11,7 @@ from plotly.io.json import to_json_plotly
 
 from ..analysis import ShiftResult, Terms, terms_at
 from ..explore import Check, Exploration
+from ..fields import FIELDS
 from ..figures import LAYERS, Choice, as_picture, kernel_figure, output_figure, sampling_figure
 from ..figures.points import tap_colors
 from ..images import Photo, to_data_uri
@@ -64,8 +65,18 @@ def view_json(
 
 def identity(run: Exploration, layer: str, y: int, x: int) -> str:
     """What is shown, for a test, or for a person with the browser's inspector."""
-    (kh, kw), (height, width) = run.settings.kernel_size, run.sampling.input_size
-    return f"{run.settings.operator} | {kh} x {kw} | {height} x {width} | {layer} | {y}, {x}"
+    settings = run.settings
+    (kh, kw), (height, width) = settings.kernel_size, run.sampling.input_size
+    strength = FIELDS[settings.field].default if settings.strength is None else settings.strength
+    parts = (
+        settings.operator,
+        f"{kh} x {kw}",
+        f"{height} x {width}",
+        f"{settings.field} {strength:g}",
+        layer,
+        f"{y}, {x}",
+    )
+    return " | ".join(parts)
 
 
 def status(run: Exploration) -> str:

@@ -39,7 +39,7 @@ class ExplorePage:
 
     @property
     def shown(self) -> str:
-        """What the viewer says it shows: operator | kernel | input size | layer | position."""
+        """What the viewer says it shows: operator | kernel | size | field | layer | position."""
         return self.page.locator(".dv-viewer").get_attribute("data-view") or ""
 
     def wait_for(self, part: str) -> None:

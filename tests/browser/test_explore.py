@@ -72,9 +72,10 @@ def test_every_operator_at_every_kernel(page: ExplorePage, photo: Path) -> None:
     page.page.get_by_label("number input for dilation").fill("1")
     page.page.get_by_label("number input for dilation").press("Enter")
     page.choose("field", "dilate")
+    page.wait_for("| dilate 3 |")
     page.page.get_by_label("number input for strength, times larger").fill("0.5")
     page.page.get_by_label("number input for strength, times larger").press("Enter")
-    page.page.wait_for_timeout(1000)
+    page.wait_for("| dilate 0.5 |")
     operators = (
         "Convolution",
         "Deformable Conv v1",
@@ -118,7 +119,8 @@ def test_every_layer_is_drawn(page: ExplorePage, operator: str, layers: list[str
     for layer in layers:
         page.layer(layer)
         if layer == "arrows":
-            assert page.page.locator('[data-figure="image"] .quiverlayer path').count() > 50
+            arrows = page.page.locator('[data-figure="image"] .quiverlayer path')
+            arrows.nth(50).wait_for(state="attached", timeout=WAIT)
         else:
             assert page.pictures("image") == (3 if layer == "field colours" else 2)
         assert len(page.drawn("image", "taps")) == 9
