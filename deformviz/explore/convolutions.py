@@ -1,6 +1,7 @@
 """Convolution and its deformable, dynamic and coordinate-aware kin, on the Explore page.
 
-Each applies the chosen kernel to every colour by itself, so that the output is a picture.
+Each applies the chosen kernel to every colour by itself, so that the output is a picture. What is
+made up is made on the CPU, so that all devices draw the same.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _check_conv(settings: Settings, x: Tensor) -> Check:
 def _offset(settings: Settings, x: Tensor) -> Tensor:
     """[1, 2 * G * K, h, w]; of three groups, the first moves forth and the last moves back."""
     s = settings
-    one = offset_field(s.field, s.kernel, x[0], s.strength, s.seed)  # [K, 2, h, w]
+    one = offset_field(s.field, s.kernel, x[0].cpu(), s.strength, s.seed).to(x)  # [K, 2, h, w]
     signs = torch.linspace(1, -1, s.offset_groups) if s.offset_groups > 1 else torch.ones(1)
     return (signs.to(x)[:, None, None, None, None] * one).flatten(0, 2)[None]
 
@@ -62,7 +63,7 @@ def _offset(settings: Settings, x: Tensor) -> Tensor:
 def _mask(settings: Settings, x: Tensor) -> Tensor:
     """[1, G * K, h, w]."""
     s = settings
-    mask = mask_field(s.mask, s.kernel, x[0], s.mask_strength, s.seed)  # [K, h, w]
+    mask = mask_field(s.mask, s.kernel, x[0].cpu(), s.mask_strength, s.seed).to(x)  # [K, h, w]
     return mask.repeat(s.offset_groups, 1, 1)[None]
 
 
@@ -114,7 +115,7 @@ def _dr_weight(settings: Settings, x: Tensor) -> Tensor:
 
 def _run_dr_conv(settings: Settings, x: Tensor) -> Sampling:
     s, k = settings, settings.kernel
-    guide = guide_map(s.guide, k, x[0], s.regions, s.seed)[None]
+    guide = guide_map(s.guide, k, x[0].cpu(), s.regions, s.seed)[None].to(x)
     return dr_conv2d_sampling(x, _dr_weight(s, x), guide, k.stride, k.padding, k.dilation)
 
 
