@@ -128,7 +128,7 @@ def _rotate(scene: Scene, strength: float) -> Tensor:
 
 
 def _shear(scene: Scene, strength: float) -> Tensor:
-    """Rows slide along x, in proportion to their height over the centre."""
+    """Rows slide along x, by their distance below the centre: lower ones to the right."""
     y = scene.taps[:, 0]
     return torch.stack((torch.zeros_like(y), strength * y), dim=1)
 

@@ -40,6 +40,14 @@ def as_pair(value: int | tuple[int, ...] | list[int], name: str = "value") -> Pa
     return (value[0], value[1])
 
 
+def check_batch(input: Tensor) -> None:
+    """Refuse an input that is not a floating-point batch [B, C, H, W]."""
+    if input.dim() != 4 or not input.is_floating_point():
+        raise ValueError(
+            f"input must be [B, C, H, W] of floating point, got {input.dtype} {list(input.shape)}"
+        )
+
+
 def one_image(batch: Tensor, index: int) -> Tensor:
     """Image `index` of a batch, as a batch of one: [B, ...] to [1, ...].
 
@@ -162,7 +170,7 @@ class ImageMap:
         return points * points.new_tensor(self.stride) + points.new_tensor(self.origin)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sampling:
     """Where one call of an operator reads one image's map.
 
@@ -183,6 +191,7 @@ class Sampling:
             the identity: each channel is read at its point and handed on.
         bias: [O] or None.
         image_map: how the map lies on the image.
+        channel_names: what the input's channels are, e.g. "red" or "x", where that is known.
 
     Raises:
         ValueError: shapes that do not fit each other; the message names both.
@@ -208,6 +217,7 @@ class Sampling:
     weight: Tensor | None = field(default=None, repr=False)  # [(m,) O, C / groups, kh, kw]
     bias: Tensor | None = field(default=None, repr=False)  # [O]
     image_map: ImageMap = ImageMap()
+    channel_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         h, w = self.output_size
@@ -220,6 +230,11 @@ class Sampling:
         self._expect("reference", self.reference, [groups, taps, 2, h, w])
         self._expect("mask", self.mask, [groups, taps, h, w])
         self._expect("region", self.region, [h, w])
+        if self.reference is None and (fits := self.kernel.output_size(self.input_size)) != (h, w):
+            raise ValueError(
+                f"output_size must be {fits} for a map of {self.input_size} under {self.kernel}, "
+                f"got {self.output_size}"
+            )
         if self.reference is None and taps != self.kernel.taps:
             raise ValueError(
                 f"offset has {taps} taps, a {self.kernel.size} kernel has {self.kernel.taps}: "
@@ -240,6 +255,11 @@ class Sampling:
             self._check_weight(self.weight)
 
     def _check_weight(self, weight: Tensor) -> None:
+        if weight.dim() != (4 if self.region is None else 5):
+            raise ValueError(
+                "weight must be [O, C / groups, kh, kw], with regions [m, O, C / groups, kh, kw]; "
+                f"got {list(weight.shape)}"
+            )
         regions = [] if self.region is None else [weight.shape[0]]
         out, per_group = weight.shape[-4:-2]
         self._expect("weight", weight, [*regions, out, per_group, *self.kernel.size])
@@ -254,9 +274,16 @@ class Sampling:
 
     @classmethod
     def regular(cls, name: str, kernel: Kernel, input_size: Pair, **tensors: Any) -> Sampling:  # noqa: ANN401
-        """The Sampling of an operator that does not move its grid; costs no memory for it."""
+        """The Sampling of an operator that does not move its grid: one zero, seen from everywhere.
+
+        Args:
+            name, kernel, input_size: of the record; its output size follows.
+            tensors: other fields; the offsets lie on the device of `input`.
+        """
         output_size = kernel.output_size(input_size)
-        offset = torch.zeros(1, 1, 1, 1, 1).expand(1, kernel.taps, 2, *output_size)
+        given = tensors.get("input")
+        zero = torch.zeros(1, 1, 1, 1, 1, device=None if given is None else given.device)
+        offset = zero.expand(1, kernel.taps, 2, *output_size)
         return cls(name, input_size, output_size, kernel, offset, **tensors)
 
     @property
@@ -287,7 +314,7 @@ class Sampling:
 
     def base_at(self, y: int, x: int) -> Tensor:
         """The points of one position before their offset: [G, K, 2]."""
-        self._check_position(y, x)
+        self.check_position(y, x)
         if self.reference is not None:
             return self.reference[..., y, x].to(self._exact)
         anchor = self._exact.new_tensor(
@@ -304,7 +331,7 @@ class Sampling:
 
     def mask_at(self, y: int, x: int) -> Tensor:
         """The modulation of one position: [G, K]; ones where there is no mask."""
-        self._check_position(y, x)
+        self.check_position(y, x)
         if self.mask is None:
             return self.offset.new_ones(self.groups, self.taps)
         return self.mask[..., y, x]
@@ -313,7 +340,8 @@ class Sampling:
         """The centre of one position's base points, on the input map: [2], (y, x)."""
         return self.base_at(y, x).mean(dim=(0, 1))
 
-    def _check_position(self, y: int, x: int) -> None:
+    def check_position(self, y: int, x: int) -> None:
+        """Refuse a position that is not on the output."""
         h, w = self.output_size
         if not (0 <= y < h and 0 <= x < w):
             raise ValueError(f"position (y, x) = ({y}, {x}) is outside the {h} x {w} output")
@@ -348,6 +376,7 @@ class Sampling:
             "dilation": list(self.kernel.dilation),
             "image_origin": list(self.image_map.origin),
             "image_stride": list(self.image_map.stride),
+            "channel_names": list(self.channel_names),
         }
 
     def save(self, path: str | Path) -> None:
@@ -399,6 +428,7 @@ def _from_header(header: dict[str, Any]) -> dict[str, Any]:
             pairs["kernel_size"], pairs["stride"], pairs["padding"], pairs["dilation"]
         ),
         "image_map": ImageMap(origin, stride),
+        "channel_names": tuple(str(name) for name in header.get("channel_names", [])),
     }
 
 

@@ -72,6 +72,7 @@ def test_the_header_is_json(tmp_path: Path) -> None:
         "dilation": [1, 2],
         "image_origin": [1.5, 3.5],
         "image_stride": [4.0, 8.0],
+        "channel_names": [],
     }
 
 

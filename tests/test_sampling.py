@@ -362,6 +362,7 @@ def test_the_file_says_what_it_is(tmp_path: Path) -> None:
         "dilation": [1, 2],
         "image_origin": [1.5, -0.25],
         "image_stride": [4.0, 8.5],
+        "channel_names": [],
     }
 
 

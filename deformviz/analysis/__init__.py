@@ -1,4 +1,4 @@
-"""Numbers from a `Sampling`: what adds up to its output, and what its offsets are like."""
+"""Numbers: the terms that add up to a `Sampling`'s output, and the five shifts compared."""
 
 from .shift_comparison import ShiftResult, compare_strategies, published_tensor
 from .terms import Terms, recompute, terms_at

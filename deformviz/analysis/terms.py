@@ -14,7 +14,7 @@ from torch import Tensor
 from ..sampling import Sampling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Terms:
     """What one output value is made of; I = C / groups input channels reach it.
 
@@ -72,7 +72,9 @@ def terms_at(sampling: Sampling, y: int, x: int, channel: int = 0) -> Terms:
         >>> terms_at(s, 1, 2, channel=3).difference < 1e-6
         True
     """
-    points = sampling.points_at(y, x).cpu().double()  # [G, K, 2]; checks the position, too
+    sampling.check_position(y, x)
+    position = (torch.tensor([y]), torch.tensor([x]))
+    base, points = (values[0] for values in _points(sampling, *position))  # both [G, K, 2]
     pixels = _input(sampling)
     kernels = _kernels(sampling, torch.tensor([[y, x]]))[0]  # [O, I, K]
     if not 0 <= channel < kernels.shape[0]:
@@ -87,7 +89,7 @@ def terms_at(sampling: Sampling, y: int, x: int, channel: int = 0) -> Terms:
     output = None if sampling.output is None else float(sampling.output[channel, y, x])
     return Terms(
         channels=channels,
-        base=sampling.base_at(y, x).cpu().double()[group],
+        base=base[group],
         points=points,
         neighbours=neighbours,
         neighbour_weights=weights,
@@ -106,7 +108,7 @@ def recompute(sampling: Sampling, positions: Tensor) -> Tensor:
     kernels = _kernels(sampling, positions)  # [N, O, I, K]
     channels = _input_channels(sampling, kernels.shape[2], kernels.shape[1])  # [O, I]
     ys, xs = positions.unbind(-1)
-    points = _points(sampling, ys, xs)  # [N, G, K, 2]
+    _, points = _points(sampling, ys, xs)  # [N, G, K, 2]
     neighbours, weights = _bilinear(points, sampling.input_size)
     rows, columns = _inside(neighbours, sampling.input_size)
     per_group = pixels.shape[0] // sampling.groups
@@ -133,15 +135,21 @@ def _at(tensor: Tensor, ys: Tensor, xs: Tensor) -> Tensor:
     return tensor[..., index[0], index[1]].movedim(-1, 0).cpu().double()
 
 
-def _points(sampling: Sampling, ys: Tensor, xs: Tensor) -> Tensor:
-    """[N, G, K, 2], without building the grid of all positions."""
+def _points(sampling: Sampling, ys: Tensor, xs: Tensor) -> tuple[Tensor, Tensor]:
+    """The points before and after their offset, both [N, G, K, 2], in float64."""
     offset = _at(sampling.offset, ys, xs)
     if sampling.reference is not None:
-        return _at(sampling.reference, ys, xs) + offset
+        base = _at(sampling.reference, ys, xs)
+        return base, base + offset
     kernel = sampling.kernel
-    anchor = torch.stack((ys, xs), dim=-1) * torch.tensor(kernel.stride)
-    anchor = anchor - torch.tensor(kernel.padding)  # [N, 2]
-    return kernel.tap_positions().double() + anchor[:, None, None] + offset
+    taps = [divmod(k, kernel.size[1]) for k in range(kernel.taps)]  # row-major: (i, j)
+    places = zip((ys, xs), kernel.stride, kernel.padding, kernel.dilation, strict=True)
+    axes = [
+        place[:, None] * s - p + torch.tensor([tap[axis] for tap in taps]) * d
+        for axis, (place, s, p, d) in enumerate(places)
+    ]
+    base = torch.stack(axes, dim=-1).double()[:, None]  # [N, 1, K, 2]
+    return base.expand_as(offset), base + offset
 
 
 def _kernels(sampling: Sampling, positions: Tensor) -> Tensor:

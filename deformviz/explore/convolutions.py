@@ -6,6 +6,7 @@ made up is made on the CPU, so that all devices draw the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from ..fields import mask_field, offset_field
 from ..guides import guide_map
 from ..kernels import KERNELS, kernel_weight
 from ..operators import (
+    COORDINATES,
     DRConv2d,
     add_coordinates,
     conv2d_sampling,
@@ -30,6 +32,8 @@ from ..sampling import Kernel, Sampling
 from .recipe import Check, Operator, gap
 from .settings import Settings
 
+COLORS = ("red", "green", "blue")
+
 
 def _depthwise_weight(settings: Settings, x: Tensor) -> Tensor:
     """[3, 1, kh, kw]."""
@@ -37,14 +41,14 @@ def _depthwise_weight(settings: Settings, x: Tensor) -> Tensor:
     return weight.to(x).expand(3, 1, -1, -1)
 
 
-def _run_conv(settings: Settings, x: Tensor) -> Sampling:
+def _prepare_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
     k = settings.kernel
     weight = _depthwise_weight(settings, x)
-    return conv2d_sampling(x, weight, None, k.stride, k.padding, k.dilation, 3)
+    return partial(conv2d_sampling, x, weight, None, k.stride, k.padding, k.dilation, 3)
 
 
 def _check_conv(settings: Settings, x: Tensor) -> Check:
-    ours, k = _run_conv(settings, x), settings.kernel
+    ours, k = _prepare_conv(settings, x)(), settings.kernel
     assert ours.weight is not None
     zero = torch.zeros(1, 2 * k.taps, *ours.output_size)
     geometry = (k.stride, k.padding, k.dilation)
@@ -80,8 +84,8 @@ def _deform_arguments(settings: Settings, x: Tensor, modulated: bool) -> dict[st
     }
 
 
-def _run_deform(settings: Settings, x: Tensor, modulated: bool) -> Sampling:
-    return deform_conv2d_sampling(**_deform_arguments(settings, x, modulated))
+def _prepare_deform(settings: Settings, x: Tensor, modulated: bool) -> Callable[[], Sampling]:
+    return partial(deform_conv2d_sampling, **_deform_arguments(settings, x, modulated))
 
 
 def _check_deform(settings: Settings, x: Tensor, modulated: bool) -> Check:
@@ -107,28 +111,31 @@ def _dr_weight(settings: Settings, x: Tensor) -> Tensor:
         filters = layer.to(x.device).filters(x)
         return filters / filters.abs().sum(dim=(3, 4, 5), keepdim=True).clamp(min=1e-6)
     names = list(KERNELS)
-    start = names.index(s.weights)
-    turn = [names[(start + t) % len(names)] for t in range(s.regions)]
-    weights = [kernel_weight(name, s.kernel_size, s.seed) for name in turn]
+    names = names[names.index(s.weights) :] + names[: names.index(s.weights)]
+    names += ["random"] * s.regions  # beyond the named ones, each with a seed of its own
+    weights = [
+        kernel_weight(name, s.kernel_size, s.seed + t) for t, name in enumerate(names[: s.regions])
+    ]
+    if s.kernel.taps == 1:  # where all kernels are one number, regions differ by it
+        weights = [torch.full((1, 1), (t + 1) / s.regions) for t in range(s.regions)]
     return torch.stack(weights).to(x)[None, :, None, None].expand(-1, -1, 3, -1, -1, -1)
 
 
-def _run_dr_conv(settings: Settings, x: Tensor) -> Sampling:
+def _prepare_dr_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
     s, k = settings, settings.kernel
     guide = guide_map(s.guide, k, x[0].cpu(), s.regions, s.seed)[None].to(x)
-    return dr_conv2d_sampling(x, _dr_weight(s, x), guide, k.stride, k.padding, k.dilation)
+    geometry = (k.stride, k.padding, k.dilation)
+    return partial(dr_conv2d_sampling, x, _dr_weight(s, x), guide, *geometry)
 
 
 def _check_dr_conv(settings: Settings, x: Tensor) -> Check:
-    ours, k = _run_dr_conv(settings, x), settings.kernel
+    ours, k = _prepare_dr_conv(settings, x)(), settings.kernel
     assert ours.weight is not None
     assert ours.region is not None
-    full = [
-        F.conv2d(x, weight, None, k.stride, k.padding, k.dilation, groups=3)
-        for weight in ours.weight
-    ]
-    chosen = torch.stack(full).gather(0, ours.region.expand(1, 1, 3, -1, -1))[0]
-    return Check(f"equals {settings.regions} full convolutions, masked", gap(ours.output, chosen))
+    patches = F.unfold(x, k.size, k.dilation, k.padding, k.stride).reshape(3, k.taps, -1)
+    own = ours.weight.flatten(2)[ours.region.flatten()]  # [N, 3, K]
+    other = (patches * own.permute(1, 2, 0)).sum(dim=1).reshape(1, 3, *ours.output_size)
+    return Check("equals each patch times its own region's kernel", gap(ours.output, other))
 
 
 # CoordConv: the chosen kernel for each colour, plus a share of one coordinate.
@@ -146,19 +153,29 @@ def _coord_weight(settings: Settings, x: Tensor) -> Tensor:
     return weight
 
 
-def _run_coord_conv(settings: Settings, x: Tensor) -> Sampling:
+def _prepare_coord_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
     k, weight = settings.kernel, _coord_weight(settings, x)
-    geometry = (k.stride, k.padding, k.dilation)
-    return conv2d_sampling(
-        add_coordinates(x, settings.radius), weight, None, *geometry, name="CoordConv"
-    )
+
+    def call() -> Sampling:
+        inputs = add_coordinates(x, settings.radius)
+        sampling = conv2d_sampling(
+            inputs, weight, None, k.stride, k.padding, k.dilation, name="CoordConv"
+        )
+        return replace(sampling, channel_names=(*COLORS, *COORDINATES)[: inputs.shape[1]])
+
+    return call
 
 
 def _check_coord_conv(settings: Settings, x: Tensor) -> Check:
-    ours, k = _run_coord_conv(replace(settings, coordinate_weight=0.0), x), settings.kernel
-    geometry = (k.stride, k.padding, k.dilation)
-    other = F.conv2d(x, _depthwise_weight(settings, x), None, *geometry, groups=3)
-    return Check("zero weight on the coordinates gives conv2d", gap(ours.output, other))
+    ours, k = _prepare_coord_conv(settings, x)(), settings.kernel
+    rows, columns = (
+        2 * torch.arange(n).to(x) / (n - 1) - 1 if n > 1 else x.new_zeros(1) for n in x.shape[2:]
+    )
+    across, down = columns.expand(len(rows), -1), rows[:, None].expand(-1, len(columns))
+    channels = [across, down, (across**2 + down**2).sqrt()][: 3 if settings.radius else 2]
+    inputs = torch.cat((x, torch.stack(channels)[None]), dim=1)
+    other = F.conv2d(inputs, _coord_weight(settings, x), None, k.stride, k.padding, k.dilation)
+    return Check("equals conv2d over coordinates 2i / (n − 1) − 1", gap(ours.output, other))
 
 
 def _reads(settings: Settings) -> tuple[Kernel, int]:
@@ -172,33 +189,35 @@ def _reads_in_groups(settings: Settings) -> tuple[Kernel, int]:
 _DEFORMABLE = ("stride", "dilation", "weights", "field", "strength", "offset_groups")
 
 CONVOLUTIONS: dict[str, Operator] = {
-    "Convolution": Operator("", ("stride", "dilation", "weights"), _reads, _run_conv, _check_conv),
+    "Convolution": Operator(
+        "", ("stride", "dilation", "weights"), _reads, _prepare_conv, _check_conv
+    ),
     "Deformable Conv v1": Operator(
         "arXiv 1703.06211",
         _DEFORMABLE,
         _reads_in_groups,
-        partial(_run_deform, modulated=False),
+        partial(_prepare_deform, modulated=False),
         partial(_check_deform, modulated=False),
     ),
     "Deformable Conv v2": Operator(
         "arXiv 1811.11168",
         (*_DEFORMABLE, "mask", "mask_strength"),
         _reads_in_groups,
-        partial(_run_deform, modulated=True),
+        partial(_prepare_deform, modulated=True),
         partial(_check_deform, modulated=True),
     ),
     "DRConv": Operator(
         "arXiv 2003.12243",
         ("stride", "dilation", "weights", "guide", "regions", "generated"),
         _reads,
-        _run_dr_conv,
+        _prepare_dr_conv,
         _check_dr_conv,
     ),
     "CoordConv": Operator(
         "arXiv 1807.03247",
         ("stride", "dilation", "weights", "radius", "coordinate_weight"),
         _reads,
-        _run_coord_conv,
+        _prepare_coord_conv,
         _check_coord_conv,
     ),
 }

@@ -40,14 +40,15 @@ class Operator:
         controls: the fields of `Settings` that it depends on, beside the kernel's size and seed.
         reads: settings to the regular grid and in how many groups it is read, which is what a run
             takes memory for.
-        run: (settings, image [1, 3, H, W]) to the Sampling of the call.
+        prepare: (settings, image [1, 3, H, W]) to the call, which gives its Sampling: what is made
+            up is made before, so that the call alone can be timed.
         check: (settings, image) to how far a second implementation is from it.
     """
 
     paper: str
     controls: tuple[str, ...]
     reads: Callable[[Settings], tuple[Kernel, int]]
-    run: Callable[[Settings, Tensor], Sampling]
+    prepare: Callable[[Settings, Tensor], Callable[[], Sampling]]
     check: Callable[[Settings, Tensor], Check]
 
 

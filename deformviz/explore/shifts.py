@@ -6,6 +6,7 @@ The photo is repeated along the channels, so that each direction has all three c
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -29,10 +30,10 @@ def _shifts(settings: Settings) -> list[Pair]:
     return [(dy * reach_y, dx * reach_x) for dy, dx in DIRECTIONS[settings.directions]]
 
 
-def _run_spatial_shift(settings: Settings, x: Tensor) -> Sampling:
+def _prepare_spatial_shift(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
     shifts = _shifts(settings)
     copies = x.repeat(1, len(shifts), 1, 1)
-    return spatial_shift_sampling(copies, shifts, settings.strategy, settings.border)
+    return partial(spatial_shift_sampling, copies, shifts, settings.strategy, settings.border)
 
 
 def _check_spatial_shift(settings: Settings, x: Tensor) -> Check:
@@ -68,28 +69,29 @@ def _cycle_shifts(settings: Settings, x: Tensor) -> Tensor:
     return cycle_offsets(width, (1, width)).repeat_interleave(3, dim=0).to(x)
 
 
-def _run_channel_shift(
+def _prepare_channel_shift(
     settings: Settings, x: Tensor, shifts: Callable[[Settings, Tensor], Tensor], name: str
-) -> Sampling:
+) -> Callable[[], Sampling]:
     shift = shifts(settings, x)  # [C, 2]
     copies = shift.shape[0] // 3
     average = torch.eye(3).repeat(1, copies).to(x) / copies  # [3, C]
-    return channel_shift_sampling(
-        x.repeat(1, copies, 1, 1),
-        shift,
-        average[..., None, None],
-        stride=settings.stride,
-        name=name,
-    )
+    inputs = x.repeat(1, copies, 1, 1)
+    weight = average[..., None, None]
+
+    def call() -> Sampling:
+        sampling = channel_shift_sampling(inputs, shift, weight, stride=settings.stride, name=name)
+        return replace(sampling, offset=sampling.offset[::3])  # a copy's three colours move as one
+
+    return call
 
 
 def _check_channel_shift(
     settings: Settings, x: Tensor, shifts: Callable[[Settings, Tensor], Tensor]
 ) -> Check:
-    ours = _run_channel_shift(settings, x, shifts, "")
+    ours = _prepare_channel_shift(settings, x, shifts, "")()
     assert ours.input is not None
     assert ours.weight is not None
-    offset = ours.offset.flatten(0, 2)[None].cpu()  # [1, 2C, h, w]
+    offset = ours.offset.repeat_interleave(3, dim=0).flatten(0, 2)[None].cpu()  # [1, 2C, h, w]
     other = torchvision.ops.deform_conv2d(
         ours.input[None].cpu(), offset, ours.weight.cpu(), None, ours.kernel.stride
     )
@@ -116,21 +118,21 @@ SHIFTS: dict[str, Operator] = {
         "arXiv 2106.07477",
         ("directions", "strategy", "border"),
         _reads_directions,
-        _run_spatial_shift,
+        _prepare_spatial_shift,
         _check_spatial_shift,
     ),
     "Active Shift": Operator(
         "arXiv 1806.07370",
         ("stride",),
         _reads_four_copies,
-        partial(_run_channel_shift, shifts=_channel_shifts, name="Active Shift"),
+        partial(_prepare_channel_shift, shifts=_channel_shifts, name="Active Shift"),
         partial(_check_channel_shift, shifts=_channel_shifts),
     ),
     "CycleFC": Operator(
         "arXiv 2107.10224",
         ("stride",),
         _reads_cycle,
-        partial(_run_channel_shift, shifts=_cycle_shifts, name="CycleFC"),
+        partial(_prepare_channel_shift, shifts=_cycle_shifts, name="CycleFC"),
         partial(_check_channel_shift, shifts=_cycle_shifts),
     ),
 }

@@ -9,7 +9,6 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..images import to_data_uri
-from ..operators.coord_conv import coordinate_channels
 from ..sampling import Sampling
 from .canvas import DARK_TEXT, colorbar, input_box, lay_over, output_box
 from .colors import (
@@ -80,16 +79,20 @@ def _lay_values(
 
 
 def add_arrows(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
-    """The offset field of one tap as arrows of true length, from the tap's regular place."""
+    """The offset field of one tap as arrows of true length, from the tap's regular place.
+
+    Their colours, as all lengths in legends, are in pixels of the map that is read.
+    """
     h, w = sampling.output_size
     step = max(1, round(max(h, w) / _ARROWS_ACROSS))
     lattice = (np.arange(min(step, n) // 2, n, step) for n in (h, w))
     rows, columns = np.meshgrid(*lattice, indexing="ij")
     scale = np.array(sampling.image_map.stride, dtype=np.float32)[:, None, None]
-    delta = _offset(sampling, choice)[:, rows, columns] * scale
+    offset = _offset(sampling, choice)[:, rows, columns]  # [2, n, m] in pixels of the map
+    delta = offset * scale  # in pixels of the image
     base = sampling.base()[choice.group, choice.tap][:, rows, columns]  # [2, n, m]
     start = to_array(sampling.image_map.to_image(base.movedim(0, -1))).reshape(-1, 2)
-    length = np.hypot(*delta).reshape(-1)
+    length = np.hypot(*offset).reshape(-1)
     top = robust_top(length)
     figure.add_trace(
         go.Quiver(
@@ -109,7 +112,8 @@ def add_arrows(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
                 "cmax": top,
                 "showscale": False,
             },
-            hovertemplate="Δy %{v:.2f}, Δx %{u:.2f} px<extra></extra>",
+            customdata=offset.reshape(2, -1).T,
+            hovertemplate="Δy %{customdata[0]:.2f}, Δx %{customdata[1]:.2f}<extra></extra>",
         )
     )
     colorbar(figure, "Plasma", 0, top, f"|Δ| of tap {choice.tap}, px")
@@ -216,22 +220,19 @@ def add_regions(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
     )
 
 
-def _coordinate(channel: int, name: str) -> Layer:
+def _coordinate(name: str) -> Layer:
     def add(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:
-        values = to_array(coordinate_channels(sampling.input_size, radius=True)[channel])
-        low = -1.0 if channel < 2 else 0.0
-        scale, high = ("PuOr", 1.0) if channel < 2 else ("Cividis", float(np.sqrt(2)))
-        _lay_values(figure, lookup(values, scale, low, high), input_box(sampling), opacity=0.75)
+        assert sampling.input is not None
+        values = to_array(sampling.input[sampling.channel_names.index(name)])
+        signed = name != "radius"
+        scale, low, high = ("PuOr", -1.0, 1.0) if signed else ("Cividis", 0.0, float(np.sqrt(2)))
+        _lay_values(figure, lookup(values, scale, low, high), input_box(sampling))
         colorbar(figure, scale, low, high, f"{name} channel")
 
     def fits(sampling: Sampling) -> bool:
-        return sampling.name == "CoordConv" and _channels(sampling) >= (6 if channel == 2 else 5)
+        return name in sampling.channel_names and sampling.input is not None
 
     return Layer(fits, add, dim=0.9)
-
-
-def _channels(sampling: Sampling) -> int:
-    return 0 if sampling.input is None else sampling.input.shape[0]
 
 
 def _moves(sampling: Sampling) -> bool:
@@ -250,9 +251,9 @@ LAYERS: dict[str, Layer] = {
     "magnitude": Layer(_moves, add_magnitude, per_tap=True),
     "mask": Layer(lambda s: s.mask is not None, add_mask, per_tap=True),
     "regions": Layer(lambda s: s.region is not None, add_regions),
-    "x coordinate": _coordinate(0, "x"),
-    "y coordinate": _coordinate(1, "y"),
-    "radius": _coordinate(2, "radius"),
+    "x coordinate": _coordinate("x"),
+    "y coordinate": _coordinate("y"),
+    "radius": _coordinate("radius"),
 }
 """The layers, in the order in which they are offered."""
 

@@ -57,7 +57,7 @@ def add_points(
 
 def to_array(tensor: Tensor) -> np.ndarray:
     """As float32, which plotly sends as binary."""
-    return np.asarray(tensor.detach().cpu(), dtype=np.float32)
+    return tensor.detach().cpu().float().numpy()
 
 
 def ghost_trace(base: np.ndarray) -> go.Scatter:

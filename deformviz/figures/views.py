@@ -9,7 +9,7 @@ from torch import Tensor
 from ..sampling import Sampling
 from .canvas import canvas, input_box
 from .layers import LAYERS, Choice
-from .points import add_points
+from .points import add_points, to_array
 
 
 def sampling_figure(
@@ -26,15 +26,15 @@ def sampling_figure(
 
     Args:
         sampling: from any operator.
-        image: [H, W, 3] uint8, or None to draw the input map's first three channels, or its mean.
+        image: [H, W, 3] uint8, or None to draw the input map's first three channels, or its first.
         y, x: the output position; the middle of the map where they are left out.
         layer: one of `LAYERS`.
         choice: which tap and group the layer shows, in which palette.
         group: the offset group whose points are drawn, or None for all.
 
     Raises:
-        ValueError: a layer that this Sampling has nothing for, a tap or group that it has not,
-            or a position outside its output.
+        ValueError: an image that the map does not cover, a layer that this Sampling has nothing
+            for, a tap or group that it has not, or a position outside its output.
 
     Example:
         >>> import torch
@@ -49,6 +49,7 @@ def sampling_figure(
         _, _, height, width = input_box(sampling)
         figure = canvas((round(height), round(width)), _input_pixels(sampling), row.dim)
     else:
+        _check_image(sampling, image)
         figure = canvas((image.shape[0], image.shape[1]), image, row.dim)
     row.add(figure, sampling, choice)
     middle = (sampling.output_size[0] // 2, sampling.output_size[1] // 2)
@@ -56,6 +57,19 @@ def sampling_figure(
         figure, sampling, middle[0] if y is None else y, middle[1] if x is None else x, group
     )
     return figure
+
+
+def _check_image(sampling: Sampling, image: np.ndarray) -> None:
+    """The map must cover the image, give or take what strides round off."""
+    top, left, height, width = input_box(sampling)
+    ends = (top + height, left + width)
+    for end, size, stride in zip(ends, image.shape[:2], sampling.image_map.stride, strict=True):
+        if abs(end + 0.5 - size) > stride:
+            raise ValueError(
+                f"a map of {sampling.input_size} at stride {sampling.image_map.stride} does not "
+                f"cover an image of {image.shape[:2]}: say how it lies on the image by image_map, "
+                "such as ImageMap.of_stride(8)"
+            )
 
 
 def _check(sampling: Sampling, layer: str, choice: Choice, group: int | None) -> None:
@@ -78,20 +92,31 @@ def _input_pixels(sampling: Sampling) -> np.ndarray | None:
     return as_picture(sampling.input)
 
 
+def display_range(values: Tensor) -> tuple[float, float]:
+    """The values that `as_picture` draws black and white.
+
+    0 and 1 for values in that range. Where some are larger, the 99th percentile is white; where
+    some are negative, zero is mid-grey and the 99th percentile of the absolute values is white.
+    """
+    array = to_array(values)
+    array = array[np.isfinite(array)]
+    if array.min(initial=0) < -1e-3:
+        top = max(float(np.quantile(np.abs(array), 0.99)), 1e-6)
+        return (-top, top)
+    if array.max(initial=0) > 1 + 1e-3:
+        return (0.0, max(float(np.quantile(array, 0.99)), 1e-6))
+    return (0.0, 1.0)
+
+
 def as_picture(values: Tensor) -> np.ndarray:
     """A map [C, h, w] as [h, w, 3] uint8: its first three channels, or its first as grey.
 
-    Values in [0, 1] are taken as they are. Where some are larger, the 99th percentile is white;
-    where some are negative, zero is mid-grey and the 99th percentile of the absolute values is
-    black or white. What is not finite is drawn as zero.
+    Scaled to `display_range`; what is not finite is drawn as zero.
     """
     shown = values[:3] if values.shape[0] >= 3 else values[:1]
-    array = np.asarray(shown.detach().cpu(), dtype=np.float32)
-    array = np.where(np.isfinite(array), array, 0)
-    if array.min(initial=0) < -1e-3:
-        array = array / (2 * max(float(np.quantile(np.abs(array), 0.99)), 1e-6)) + 0.5
-    elif array.max(initial=0) > 1 + 1e-3:
-        array = array / max(float(np.quantile(array, 0.99)), 1e-6)
+    low, high = display_range(shown)
+    array = to_array(shown)
+    array = (np.where(np.isfinite(array), array, 0) - low) / (high - low)
     pixels = (255 * np.clip(array, 0, 1)).round().astype(np.uint8).transpose(1, 2, 0)
     return np.asarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 

@@ -8,7 +8,7 @@ from .active_shift import (
     cycle_offsets,
 )
 from .conv import Conv2d, conv2d_sampling
-from .coord_conv import CoordConv2d, add_coordinates, coordinate_channels
+from .coord_conv import COORDINATES, CoordConv2d, add_coordinates, coordinate_channels
 from .deform_conv import (
     DeformConv2d,
     ModulatedDeformConv2d,
@@ -26,6 +26,7 @@ from .spatial_shift import (
 )
 
 __all__ = [
+    "COORDINATES",
     "ActiveShift2d",
     "BorderError",
     "Conv2d",

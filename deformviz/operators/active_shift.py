@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
+from ..sampling import Kernel, Pair, Sampling, as_pair, check_batch, one_image
 
 
 def channel_shift(input: Tensor, shift: Tensor) -> Tensor:
@@ -37,10 +37,11 @@ def channel_shift(input: Tensor, shift: Tensor) -> Tensor:
         >>> channel_shift(x, torch.tensor([[0.0, 0.5]]))
         tensor([[[[0.5000, 1.5000, 2.5000, 1.5000]]]])
     """
-    if input.dim() != 4 or list(shift.shape) != [input.shape[1], 2]:
+    check_batch(input)
+    if list(shift.shape) != [input.shape[1], 2]:
         raise ValueError(
-            "input must be [B, C, H, W] and shift [C, 2] with (dy, dx) for each channel, "
-            f"got {list(input.shape)} and {list(shift.shape)}"
+            f"shift must be [C, 2] = {[input.shape[1], 2]}, (dy, dx) for each channel, "
+            f"got {list(shift.shape)}"
         )
     dtype = torch.promote_types(input.dtype, torch.float32)
     x, delta = input.to(dtype), shift.to(dtype)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
+from ..sampling import Kernel, Pair, Sampling, as_pair, check_batch, one_image
 
 
 def conv2d_sampling(
@@ -33,6 +33,7 @@ def conv2d_sampling(
         >>> s.points_at(2, 5)[0, 4]
         tensor([2., 5.])
     """
+    check_batch(input)
     kernel = Kernel.of(tuple(weight.shape[2:]), stride, padding, dilation)
     x = one_image(input, index)
     kernel.output_size((x.shape[2], x.shape[3]))

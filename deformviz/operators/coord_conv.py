@@ -7,8 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling
+from ..sampling import Kernel, Pair, Sampling, check_batch
 from .conv import Conv2d
+
+COORDINATES = ("x", "y", "radius")
+"""What the appended channels are called, in their order."""
 
 
 def coordinate_channels(
@@ -46,6 +49,7 @@ def _axis(size: int, device: torch.device | str | None, dtype: torch.dtype) -> T
 
 def add_coordinates(input: Tensor, radius: bool = False) -> Tensor:
     """Append the coordinate channels: [B, C, H, W] to [B, C + 2 (+ 1), H, W]."""
+    check_batch(input)
     size = (input.shape[2], input.shape[3])
     # Half precision cannot tell neighbours apart on a large map: round once, at the end.
     channels = coordinate_channels(
@@ -96,6 +100,6 @@ class CoordConv2d(nn.Module):
     @torch.no_grad()
     def sampling(self, input: Tensor, index: int = 0) -> Sampling:
         """Run on image `index` of the batch and record where it read, coordinates included."""
-        return replace(
-            self.conv.sampling(add_coordinates(input, self.radius), index), name="CoordConv"
-        )
+        sampling = self.conv.sampling(add_coordinates(input, self.radius), index)
+        names = (*map(str, range(input.shape[1])), *COORDINATES[: 3 if self.radius else 2])
+        return replace(sampling, name="CoordConv", channel_names=names)

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
+from ..sampling import ImageMap, Kernel, Pair, Sampling, as_pair, one_image
 from .bilinear import as_table, sample_table
 
 MaskActivation = Literal["sigmoid", "2sigmoid", "softmax"]
@@ -91,10 +91,12 @@ def deform_conv2d_sampling(
     *,
     index: int = 0,
     name: str | None = None,
+    image_map: ImageMap = ImageMap(),  # noqa: B008  (frozen)
 ) -> Sampling:
     """Run `deform_conv2d` on image `index` of the batch and record where it read.
 
-    Takes the same arguments; returns the `Sampling`, its output included.
+    Takes the same arguments, and how the map lies on the image, such as `ImageMap.of_stride(8)`;
+    returns the `Sampling`, its output included.
     """
     x, delta = one_image(input, index), one_image(offset, index)
     m = None if mask is None else one_image(mask, index)
@@ -111,6 +113,7 @@ def deform_conv2d_sampling(
         output=output[0].detach(),
         weight=weight.detach(),
         bias=None if bias is None else bias.detach(),
+        image_map=image_map,
     )
 
 
@@ -174,6 +177,10 @@ def _check(
     kernel: Kernel,
 ) -> Pair:
     """The output's (h, w); ValueError where the arguments do not fit each other."""
+    if not (input.is_floating_point() and offset.is_floating_point()):
+        raise ValueError(
+            f"input and offset must be of floating point, got {input.dtype} and {offset.dtype}"
+        )
     if input.dim() != 4 or offset.dim() != 4:
         raise ValueError(
             "input and offset must be [B, channels, rows, columns], "
@@ -340,8 +347,8 @@ def parameter_groups(
 ) -> list[dict[str, object]]:
     """Optimizer parameter groups in which offsets and masks learn more slowly.
 
-    The papers train the offset and mask convolutions at a tenth of the rate. A backward hook on
-    the module cannot do it: what a hook returns changes gradients of inputs, not of parameters.
+    Deformable Conv v2 trains its offset and mask convolutions at a tenth of the rate. A backward
+    hook on the module cannot do it: it changes gradients of inputs, not of parameters.
 
     Example:
         >>> model = nn.Sequential(DeformConv2d(3, 8, 3), nn.ReLU())

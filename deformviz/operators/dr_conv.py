@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..sampling import Kernel, Pair, Sampling, as_pair, one_image
+from ..sampling import Kernel, Pair, Sampling, as_pair, check_batch, one_image
 
 _FEW_REGIONS = 8
 """Below so many regions, all their convolutions are computed: measured faster on two cores, by
@@ -195,7 +195,8 @@ def _regions(region: Tensor, count: int) -> list[tuple[int, int, Tensor]]:
 
 def _check(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Pair:
     """The output's (h, w); ValueError where the arguments do not fit each other."""
-    if input.dim() != 4 or weight.dim() != 6 or weight.shape[0] != input.shape[0]:
+    check_batch(input)
+    if weight.dim() != 6 or weight.shape[0] != input.shape[0]:
         raise ValueError(
             "input must be [B, C, H, W] and weight [B, m, O, C / groups, kh, kw], "
             f"got {list(input.shape)} and {list(weight.shape)}"

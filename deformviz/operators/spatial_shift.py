@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, one_image
+from ..sampling import Kernel, Pair, Sampling, check_batch, one_image
 from .deform_conv import deform_conv2d
 
 Border = Literal["zero", "replicate", "circular", "keep"]
@@ -75,6 +75,7 @@ def spatial_shift(
             f"{strategy} cannot honour the border rule {border!r}: it can do "
             f"{', '.join(BORDERS[strategy])}"
         )
+    check_batch(input)
     per_channel = channel_shifts(input.shape[1], shifts)
     if border == "keep":
         return _slice_keep(input, per_channel)

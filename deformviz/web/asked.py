@@ -12,13 +12,17 @@ from .. import examples
 from ..analysis import compare_strategies, published_tensor
 from ..analysis.shift_comparison import PUBLISHED_SHIFTS
 from ..explore import Exploration, Settings, explore
+from ..explore.convolutions import COLORS
 from ..figures import LAYERS, Choice
 from ..figures.canvas import output_box
 from ..figures.colors import FieldPalette
 from ..images import Photo, decode
 from ..operators.spatial_shift import DIRECTIONS, Border, Strategy
 from ..sampling import Pair
-from .view import COLORS, shifts_part, view_json
+from .view import shifts_part, view_json
+
+_TIMED_SIDE = 256
+"""The five shifts are compared on an image of at most this size: others wait for the device."""
 
 
 @dataclass(frozen=True)
@@ -129,10 +133,17 @@ def draw(asked: Asked, device: str) -> tuple[str, int, int, Exploration]:
         x=x,
         layer=layer,
         choice=choice,
-        channel=COLORS.index(asked.channel),
+        channel=_channel(asked, exploration, choice),
         shifts=five_ways(asked, device) if asked.operator == "Spatial shift" else None,
     )
     return view, y, x, exploration
+
+
+def _channel(asked: Asked, exploration: Exploration, choice: Choice) -> int:
+    """The output channel of the chosen colour, in the chosen copy where there are several."""
+    assert exploration.sampling.output is not None
+    copies = exploration.sampling.output.shape[0] // 3
+    return COLORS.index(asked.channel) + 3 * (choice.group if copies > 1 else 0)
 
 
 def five_ways(asked: Asked, device: str) -> dict[str, Any]:

@@ -10,18 +10,30 @@ from typing import Any
 
 import gradio as gr
 
+from .. import examples
 from ..explore import OPERATORS
 from ..export import save_npz
-from ..fields import FIELDS
-from ..operators.spatial_shift import BORDERS
+from ..fields import FIELDS, MASKS
+from ..guides import GUIDES
+from ..kernels import KERNELS
+from ..operators.spatial_shift import BORDERS, DIRECTIONS
 from .asked import Asked, five_ways, position, run
 from .guard import clear_errors
 from .view import summary
 
-_STRENGTH = list(Asked.__dataclass_fields__).index("strength")
+_ONLY_ON_THE_PAGE: dict[str, Any] = {
+    "layer": "points",
+    "tap": 0,
+    "group": 0,
+    "palette": "perceptual",
+    "channel": "red",
+}
+"""How a run is drawn, which numbers do not depend on."""
+
+_NAMES = [name for name in Asked.__dataclass_fields__ if name not in _ONLY_ON_THE_PAGE]
 
 
-def add_endpoints(inputs: list[Any], device: str) -> None:
+def add_endpoints(controls: dict[str, Any], device: str) -> None:
     """Add /explore, /sampling, /compare_shifts and /options to the page.
 
     The first three take the tab's own controls by name, checked by the same components; what a
@@ -29,15 +41,18 @@ def add_endpoints(inputs: list[Any], device: str) -> None:
     slider's range is that of the field on the page; left out, it is the field's default.
     """
     strength = gr.Number(None, visible=False, label="strength")
-    inputs = [strength if i == _STRENGTH else control for i, control in enumerate(inputs)]
+    inputs = [strength if name == "strength" else controls[name] for name in _NAMES]
+
+    def asked_for(values: tuple[Any, ...]) -> Asked:
+        return Asked(**dict(zip(_NAMES, values, strict=True)), **_ONLY_ON_THE_PAGE)
 
     def explored(*values: Any) -> dict[str, Any]:  # noqa: ANN401
-        asked = Asked(*values)
+        asked = asked_for(values)
         exploration, photo = run(asked, device)
         return summary(exploration, photo, *position(asked, exploration))
 
     def sampling(*values: Any) -> Iterator[str]:  # noqa: ANN401
-        exploration, _ = run(Asked(*values), device)
+        exploration, _ = run(asked_for(values), device)
         with tempfile.TemporaryDirectory(prefix="deformviz-") as folder:
             path = Path(folder) / "sampling.npz"
             save_npz(exploration.sampling, path)
@@ -47,7 +62,7 @@ def add_endpoints(inputs: list[Any], device: str) -> None:
         return [
             {"strategy": row["strategy"], "tensor": _numbers(row["tensor"]),
              "image": _numbers(row["image"])}
-            for row in five_ways(Asked(*values), device)["rows"]
+            for row in five_ways(asked_for(values), device)["rows"]
         ]  # fmt: skip
 
     jobs: list[tuple[str, Callable[..., Any], Any]] = [
@@ -72,7 +87,7 @@ def _with_names(job: Callable[..., Any]) -> Callable[..., Any]:
     """Give a job of `*values` the controls' names, which callers then use as keywords."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     # The default only says that a caller may leave it out: the control's own value is taken then.
-    names = [inspect.Parameter(name, kind, default=None) for name in Asked.__dataclass_fields__]
+    names = [inspect.Parameter(name, kind, default=None) for name in _NAMES]
     job.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
     return job
 
@@ -82,8 +97,9 @@ def _numbers(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def options() -> dict[str, Any]:
-    """List the operators with their controls and papers, the fields with their units, and more."""
+    """List what there is to choose from, operators with their controls, fields with their units."""
     return {
+        "examples": examples.names(),
         "operators": {
             name: {"paper": row.paper, "controls": list(row.controls)}
             for name, row in OPERATORS.items()
@@ -92,5 +108,9 @@ def options() -> dict[str, Any]:
             name: {"unit": row.unit, "maximum": row.maximum, "default": row.default}
             for name, row in FIELDS.items()
         },
+        "weights": list(KERNELS),
+        "masks": list(MASKS),
+        "guides": list(GUIDES),
+        "directions": {name: [list(way) for way in ways] for name, ways in DIRECTIONS.items()},
         "borders": {strategy: list(borders) for strategy, borders in BORDERS.items()},
     }

@@ -10,6 +10,7 @@ import gradio as gr
 
 from .. import examples
 from ..explore import MAX_KERNEL, OPERATORS, Exploration, Settings
+from ..explore.convolutions import COLORS
 from ..fields import FIELDS, MASKS
 from ..figures import LAYERS, layers_for
 from ..figures.colors import FieldPalette
@@ -20,11 +21,10 @@ from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from .asked import Asked, choose, clicked, draw, run
 from .endpoints import add_endpoints
 from .guard import clear_errors, plain
-from .view import COLORS
 from .viewer import viewer
 
 KERNEL_SIZES = (1, 3, 5, 7, 9, 11)
-FIRST = Settings(dilation=6, mask_strength=0.5)
+FIRST = Settings(dilation=6, mask_strength=0.3, weights="Gaussian")
 """The worked example that the page opens on."""
 FIRST_IMAGE, FIRST_SIDE, FIRST_POSITION = "cat", 256, (64, 110)
 
@@ -130,7 +130,7 @@ def build(page: gr.Blocks, device: str) -> None:
     inputs = [c[name] for name in Asked.__dataclass_fields__]
     draw(Asked(*(component.value for component in inputs)), device)  # so that it opens at once
     _connect(page, c, inputs, view, device)
-    add_endpoints(inputs, device)
+    add_endpoints(c, device)
 
 
 def _connect(
@@ -157,10 +157,16 @@ def _connect(
     quick = {**QUIET, "show_progress": "hidden", "queue": False}
     page.load(redraw, inputs, outputs, **running)
     view.pin(pin, inputs, [view, c["y"], c["x"]], **running)
+    before = gr.State(FIRST.stride)  # the stride that the position was chosen under
     first_steps: dict[str, tuple[Callable[..., Any], Any, Any]] = {
         "kernel": (lambda k: (k, k), c["kernel"], [c["kernel_height"], c["kernel_width"]]),
         "field": (_strength_slider, c["field"], c["strength"]),
-        "operator": (_reveal, c["operator"], [c[name] for name in _shown(FIRST.operator)]),
+        "operator": (
+            _reveal,
+            c["operator"],
+            [c["kernel"], *(c[name] for name in _shown(FIRST.operator))],
+        ),
+        "stride": (_rescale, [c["stride"], before, c["y"], c["x"]], [c["y"], c["x"], before]),
         "example": (lambda: None, None, c["photo"]),
         "kernel_height": (_square, [c["kernel_height"], c["kernel_width"]], c["kernel"]),
         "kernel_width": (_square, [c["kernel_height"], c["kernel_width"]], c["kernel"]),
@@ -183,14 +189,26 @@ def _strength_slider(field: str) -> Any:  # noqa: ANN401
     """The slider in the field's own unit, at the field's default."""
     row = FIELDS[field]
     label = f"strength, {row.unit}" if row.unit else "strength"
-    return gr.Slider(maximum=row.maximum, value=row.default, label=label)
+    return gr.Slider(
+        maximum=row.maximum, value=row.default, label=label, interactive=field != "zero"
+    )
 
 
 def _reveal(operator: str) -> list[Any]:
-    """Show the parameters that the operator has."""
-    return [gr.update(visible=shown) for shown in _shown(operator).values()]
+    """Show the parameters that the operator has, and what its kernel's size means."""
+    label = "Kernel" if "weights" in OPERATORS[operator].controls else "Kernel: shifts reach half"
+    return [
+        gr.update(label=label),
+        *(gr.update(visible=shown) for shown in _shown(operator).values()),
+    ]
 
 
+def _rescale(stride: int, before: int, y: int, x: int) -> tuple[int, int, int]:
+    """Keep the position on its place of the image under another stride."""
+    return round((y or 0) * before / stride), round((x or 0) * before / stride), stride
+
+
+@clear_errors
 def _accept(photo: str) -> str | None:
     """Keep an upload that is a picture; of another, say why and let it go."""
     try:
@@ -208,6 +226,6 @@ def _choices(asked: Asked, exploration: Exploration) -> tuple[Any, ...]:
     return (
         gr.Radio(layers_for(sampling), value=layer),
         gr.Number(choice.tap, interactive=LAYERS[layer].per_tap and sampling.taps > 1),
-        gr.Number(choice.group, interactive=LAYERS[layer].per_tap and sampling.groups > 1),
+        gr.Number(choice.group, interactive=sampling.groups > 1),
         gr.Dropdown(interactive=layer == "field colours"),
     )

@@ -11,14 +11,21 @@ from plotly.io.json import to_json_plotly
 
 from ..analysis import ShiftResult, Terms, terms_at
 from ..explore import Check, Exploration
+from ..explore.convolutions import COLORS
 from ..fields import FIELDS
-from ..figures import LAYERS, Choice, as_picture, kernel_figure, output_figure, sampling_figure
+from ..figures import (
+    LAYERS,
+    Choice,
+    as_picture,
+    display_range,
+    kernel_figure,
+    output_figure,
+    sampling_figure,
+)
 from ..figures.points import tap_colors
 from ..images import Photo, to_data_uri
 from ..sampling import Sampling
 
-COLORS = ("red", "green", "blue")
-_COORDINATES = ("x", "y", "radius")
 _MOST_ROWS = 200
 
 
@@ -45,7 +52,16 @@ def view_json(
     """
     sampling = run.sampling
     figures = {
-        "image": sampling_figure(sampling, photo.pixels, y=y, x=x, layer=layer, choice=choice),
+        "image": sampling_figure(
+            sampling,
+            photo.pixels,
+            y=y,
+            x=x,
+            layer=layer,
+            choice=choice,
+            # Dots of several groups have the same colours: one group at a time.
+            group=choice.group if sampling.groups > 1 and sampling.taps > 1 else None,
+        ),
         "output": output_figure(sampling, run.picture, y=y, x=x),
         "kernel": kernel_figure(sampling, y, x),
     }
@@ -55,8 +71,9 @@ def view_json(
         "status": status(run),
         "notes": list(photo.notes),
         "caption": caption(run, layer, choice),
+        "outputCaption": output_caption(run),
         "checks": [check_part(check) for check in run.checks],
-        "terms": terms_part(sampling, y, x, channel),
+        "terms": terms_part(run, y, x, channel),
         "shifts": shifts,
     }
     text: str = to_json_plotly(view)
@@ -85,24 +102,42 @@ def status(run: Exploration) -> str:
     (kh, kw), (h, w) = sampling.kernel.size, sampling.output_size
     size = f"{sampling.input_size[0]} × {sampling.input_size[1]} → {h} × {w}"
     kernel = f"{kh} × {kw}, " if sampling.taps > 1 else ""
+    for name in ("stride", "dilation"):
+        pace = getattr(sampling.kernel, name)[0]
+        kernel += f"{name} {pace}, " if pace > 1 else ""
     return f"{sampling.name}, {kernel}{size}, {run.device.upper()}, {run.milliseconds:.0f} ms"
 
 
 def caption(run: Exploration, layer: str, choice: Choice) -> str:
     """What the picture over the image means, in the operator's own terms."""
     sampling = run.sampling
+    group = f" of group {choice.group}" if sampling.groups > 1 else ""
     if LAYERS[layer].per_tap:
         row, column = divmod(choice.tap, sampling.kernel.size[1])
         place = f"tap {choice.tap} (row {row}, column {column})" if sampling.taps > 1 else "the tap"
-        group = f" of group {choice.group}" if sampling.groups > 1 else ""
-        return f"{layer} of {place}{group}"
+        where = "" if layer == "arrows" else ", drawn at the output position"
+        return f"{layer} of {place}{group}{where}"
     if layer == "points":
-        dots = "a colour for each channel group" if sampling.taps == 1 else "where it is read"
+        if sampling.taps == 1:
+            return "□ the position, ● where each copy of the photo reads it: content moves back"
         size = ", its area is the mask" if sampling.mask is not None else ""
-        return f"□ the regular grid, ● {dots}{size}"
+        return f"□ the regular grid, ● where it is read{group}{size}"
     if layer == "regions":
         return "every region has a kernel of its own"
     return f"{layer}, as it is appended to the image's channels"
+
+
+def output_caption(run: Exploration) -> str:
+    """How the output became a picture."""
+    assert run.sampling.output is not None
+    copies = run.sampling.output.shape[0] // 3
+    parts = [f"mean of the {copies} shifted copies"] if copies > 1 else []
+    low, high = display_range(run.picture)
+    if low < 0:
+        parts.append(f"mid-grey is 0, white {high:.2g}")
+    elif high != 1:
+        parts.append(f"white is {high:.2g}")
+    return ", ".join(parts) or "click to choose a position"
 
 
 def check_part(check: Check) -> dict[str, Any]:
@@ -110,20 +145,24 @@ def check_part(check: Check) -> dict[str, Any]:
     return {"claim": check.claim, "difference": check.difference, "passed": check.passed}
 
 
-def terms_part(sampling: Sampling, y: int, x: int, channel: int) -> dict[str, Any]:
+def terms_part(run: Exploration, y: int, x: int, channel: int) -> dict[str, Any]:
     """The formula at one position, a row for each term that has a weight."""
+    sampling = run.sampling
     terms = terms_at(sampling, y, x, channel)
     assert terms.output is not None
+    assert terms.difference is not None
     weighty = (terms.weights != 0).nonzero().tolist()  # [n, 2]: input channel, tap
     several = len({row for row, _ in weighty}) > 1
+    rows = [_row(sampling, terms, row, tap, several) for row, tap in weighty[:_MOST_ROWS]]
     return {
         "symbol": f"y({y}, {x})",
         "total": terms.total,
         "output": terms.output,
         "difference": terms.difference,
+        "passed": terms.difference <= run.checks[-1].tolerance,
         "bias": terms.bias,
-        "omitted": terms.weights.numel() - len(weighty) if several or not weighty else 0,
-        "rows": [_row(sampling, terms, row, tap, several) for row, tap in weighty[:_MOST_ROWS]],
+        "omitted": terms.weights.numel() - len(rows),
+        "rows": rows,
     }
 
 
@@ -154,9 +193,9 @@ def _channels(sampling: Sampling) -> int:
 
 
 def channel_name(sampling: Sampling, channel: int) -> str:
-    """Colours by name; CoordConv's coordinates by theirs; further copies of the photo numbered."""
-    if sampling.name == "CoordConv" and channel >= 3:
-        return _COORDINATES[channel - 3]
+    """As the record names it; else its colour, further copies of the photo numbered."""
+    if sampling.channel_names:
+        return sampling.channel_names[channel]
     copy, color = divmod(channel, 3)
     return COLORS[color] if copy == 0 else f"{COLORS[color]} {copy + 1}"
 
@@ -164,7 +203,7 @@ def channel_name(sampling: Sampling, channel: int) -> str:
 def shifts_part(tensor: Sequence[ShiftResult], image: Sequence[ShiftResult]) -> dict[str, Any]:
     """The five ways to shift, on the published tensor and on the image."""
     return {
-        "title": "Five ways to shift: the largest difference from slicing, and the time",
+        "title": "Five ways to shift, on at most 256 pixels: difference from slicing, and time",
         "rows": [
             {
                 "strategy": on_tensor.strategy,

@@ -32,7 +32,7 @@ _TEMPLATE = """
       <div data-figure="image" role="img" aria-label="the input, and the points read"></div>
     </figure>
     <figure class="dv-output">
-      <figcaption>output <span class="dv-quiet">click to choose a position</span></figcaption>
+      <figcaption>output <span data-part="output-caption" class="dv-quiet"></span></figcaption>
       <div data-figure="output" role="img" aria-label="the output"></div>
     </figure>
     <figure class="dv-kernel">

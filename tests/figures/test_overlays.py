@@ -297,7 +297,7 @@ def test_coordinates_cover_the_image_of_a_network() -> None:
 
 def ends(s: Sampling, choice: Choice = Choice()) -> tuple[np.ndarray, np.ndarray, Any]:  # noqa: B008
     """Where arrows start and end on the image, [n, 2] in (y, x) each, and the trace."""
-    arrows = trace(sampling_figure(s, PHOTO, layer="arrows", choice=choice), "field")
+    arrows = trace(sampling_figure(s, layer="arrows", choice=choice), "field")
     start = np.column_stack((arrows.y, arrows.x))
     return start, start + np.column_stack((arrows.v, arrows.u)), arrows
 

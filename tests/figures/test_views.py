@@ -13,8 +13,15 @@ from drawn import CASES, PHOTO, X, Y, box, pixels, places, run, sampling, trace
 
 from deformviz import ImageMap, Kernel, Sampling
 from deformviz.explore import OPERATORS
-from deformviz.figures import LAYERS, Choice, as_picture, output_figure, sampling_figure
-from deformviz.operators import DeformConv2d
+from deformviz.figures import (
+    LAYERS,
+    Choice,
+    as_picture,
+    kernel_figure,
+    output_figure,
+    sampling_figure,
+)
+from deformviz.operators import DeformConv2d, ModulatedDeformConv2d
 
 # The input
 
@@ -56,8 +63,24 @@ def test_the_zoom_is_kept_until_the_image_has_another_size() -> None:
         sampling_figure(s, PHOTO, layer="mask"),
     ]
     assert len({f.layout.uirevision for f in same}) == 1
-    other = sampling_figure(s, np.zeros((48, 34, 3), np.uint8))
+    larger = replace(s, image_map=ImageMap.of_stride(2))
+    other = sampling_figure(larger, np.zeros((48, 34, 3), np.uint8))
     assert other.layout.uirevision != same[0].layout.uirevision
+
+
+def test_an_image_that_the_map_does_not_cover_is_refused() -> None:
+    s = run("Deformable Conv v1", field="wave")
+    with pytest.raises(ValueError, match="image_map"):
+        sampling_figure(s, np.zeros((96, 68, 3), np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_drawn(dtype: torch.dtype) -> None:
+    layer = ModulatedDeformConv2d(3, 3, 3, padding=1).to(dtype)
+    s = layer.sampling(torch.rand(1, 3, 8, 8, dtype=dtype))
+    assert len(sampling_figure(s, layer="mask", y=2, x=3).data[-1].x) == 9
+    assert len(kernel_figure(s, 2, 3).data) == 3
+    assert len(output_figure(s).layout.images) == 1
 
 
 def test_an_image_of_a_feature_map_has_its_own_pixels() -> None:

@@ -36,7 +36,8 @@ from deformviz.web.explore_tab import FIRST, FIRST_IMAGE, FIRST_POSITION, FIRST_
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
 ENDPOINTS = ("/explore", "/sampling", "/compare_shifts")
-NAMES = [field.name for field in fields(Asked)]
+ONLY_ON_THE_PAGE = {"layer", "tap", "group", "palette", "channel"}
+NAMES = [field.name for field in fields(Asked) if field.name not in ONLY_ON_THE_PAGE]
 STRATEGIES = ["slice", "roll", "deform_conv2d", "depthwise", "grid_sample"]
 
 

@@ -109,7 +109,9 @@ def test_what_is_shown_has_an_identity() -> None:
 def test_the_caption_names_the_tap_by_its_place() -> None:
     run = explore(PIXELS, Settings(kernel_size=(3, 5), offset_groups=3, field="wave"))
     caption = viewed(run, layer="magnitude", choice=Choice(7, 2))["caption"]
-    assert caption == "magnitude of tap 7 (row 1, column 2) of group 2"
+    assert caption == (
+        "magnitude of tap 7 (row 1, column 2) of group 2, drawn at the output position"
+    )
 
 
 # The terms

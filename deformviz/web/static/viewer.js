@@ -73,10 +73,10 @@
     line.append(
       element('span', `${terms.symbol} = Σ w · m · x(p₀ + pₖ + Δpₖ)${terms.bias ? ' + b' : ''} = `),
       element('b', number(terms.total, 6)),
-      element('span', terms.difference <= 1e-5 ? '✓' : '✗', terms.difference <= 1e-5 ? 'dv-passed' : 'dv-failed'),
+      element('span', terms.passed ? '✓' : '✗', terms.passed ? 'dv-passed' : 'dv-failed'),
       element('span', `the operator gave ${number(terms.output, 6)}, difference ${terms.difference.toExponential(1)}`, 'dv-quiet'),
     );
-    if (terms.omitted) line.append(element('span', `${terms.omitted} terms with w = 0 are left out`, 'dv-quiet'));
+    if (terms.omitted) line.append(element('span', `${terms.omitted} terms of weight 0 are left out`, 'dv-quiet'));
     const table = element('table');
     const head = element('tr');
     for (const name of ['tap', 'position y, x', 'Δ (dy, dx)', 'point y, x', '4 neighbours', 'x', 'm', 'w', 'product']) {
@@ -175,6 +175,7 @@
       part('status').textContent = view.status;
       part('notes').textContent = view.notes.join(' · ');
       part('caption').textContent = view.caption;
+      part('output-caption').textContent = view.outputCaption;
       drawChecks(part('checks'), view.checks);
       drawTerms(part('terms'), view.terms);
       drawShifts(part('shifts'), view.shifts);
