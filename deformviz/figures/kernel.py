@@ -36,6 +36,7 @@ def kernel_figure(sampling: Sampling, y: int, x: int) -> go.Figure:
         for trace in traces:
             figure.add_trace(trace, 1, panel + 1)
         _square_axes(figure, panel + 1, reach)
+    figure.update_annotations(font_size=11)  # the panels' titles
     figure.update_layout(
         template="none",
         margin={"l": 30, "r": 6, "t": 22 if titles else 6, "b": 24},

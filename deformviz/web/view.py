@@ -119,9 +119,10 @@ def caption(run: Exploration, layer: str, choice: Choice) -> str:
         return f"{layer} of {place}{group}{where}"
     if layer == "points":
         if sampling.taps == 1:
-            return "□ the position, ● where each copy of the photo reads it: content moves back"
+            return "□ the position, ● where each copy reads: its content moves back"
         size = ", its area is the mask" if sampling.mask is not None else ""
-        return f"□ the regular grid, ● where it is read{group}{size}"
+        shown = f", offset group {choice.group}" if group else ""
+        return f"□ the regular grid, ● where it is read{size}{shown}"
     if layer == "regions":
         return "every region has a kernel of its own"
     return f"{layer}, as it is appended to the image's channels"
