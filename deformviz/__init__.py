@@ -1,6 +1,7 @@
 """deformviz: see where a deformable convolution reads its input."""
 
-from .sampling import ImageMap, Kernel, Sampling
+from .geometry import ImageMap, Kernel
+from .sampling import Sampling
 
 __version__ = "0.1.0"
 

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .geometry import Kernel, Pair
 from .operators.bilinear import sample
-from .sampling import Kernel, Pair
 
 Row = TypeVar("Row")
 

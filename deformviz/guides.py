@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .fields import Scene
+from .geometry import Kernel
 from .operators.bilinear import sample
-from .sampling import Kernel
 
 
 def _random(scene: Scene, regions: int) -> Tensor:

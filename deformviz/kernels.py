@@ -8,7 +8,7 @@ from math import comb
 import torch
 from torch import Tensor
 
-from .sampling import Pair
+from .geometry import Pair
 
 
 def _identity(size: Pair, seed: int) -> Tensor:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from deformviz import ImageMap, Kernel, Sampling
-from deformviz.sampling import as_pair
+from deformviz.geometry import as_pair
 
 Pair = tuple[int, int]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.benchmark import Timer
 
+from ..geometry import Pair
 from ..operators.spatial_shift import BORDERS, Border, Strategy, spatial_shift
-from ..sampling import Pair
 
 PUBLISHED_SHIFTS: tuple[Pair, ...] = ((1, 0), (-1, 0), (0, 1), (0, -1))
 """One pixel down, up, right and left, each for a pair of channels."""

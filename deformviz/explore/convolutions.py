@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor
 
 from ..fields import mask_field, offset_field
+from ..geometry import Kernel
 from ..guides import guide_map
 from ..kernels import KERNELS, kernel_weight
 from ..operators import (
@@ -28,7 +29,7 @@ from ..operators import (
     deform_conv2d_sampling,
     dr_conv2d_sampling,
 )
-from ..sampling import Kernel, Sampling
+from ..sampling import Sampling
 from .recipe import Check, Operator, gap
 from .settings import Settings
 

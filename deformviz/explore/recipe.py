@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..sampling import Kernel, Sampling
+from ..geometry import Kernel
+from ..sampling import Sampling
 from .settings import Settings
 
 

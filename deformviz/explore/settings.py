@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import get_args
 
 from ..fields import FIELDS, MASKS
+from ..geometry import Kernel, Pair, as_pair
 from ..guides import GUIDES
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border, Strategy
-from ..sampling import Kernel, Pair, as_pair
 
 MAX_KERNEL = 11
 

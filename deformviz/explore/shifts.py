@@ -13,6 +13,7 @@ import torch
 import torchvision
 from torch import Tensor
 
+from ..geometry import Kernel, Pair
 from ..operators import (
     channel_shift_sampling,
     cycle_offsets,
@@ -20,7 +21,7 @@ from ..operators import (
     spatial_shift_sampling,
 )
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Strategy
-from ..sampling import Kernel, Pair, Sampling
+from ..sampling import Sampling
 from .recipe import Check, Operator, gap
 from .settings import Settings
 

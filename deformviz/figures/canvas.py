@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
+from ..geometry import Pair
 from ..images import to_data_uri
-from ..sampling import Pair, Sampling
+from ..sampling import Sampling
 
 QUIET_AXIS = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
 """An axis that only holds coordinates."""

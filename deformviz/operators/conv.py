@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, as_pair, check_batch, one_image
+from ..geometry import Kernel, Pair, as_pair, check_batch, one_image
+from ..sampling import Sampling
 
 
 def conv2d_sampling(

@@ -7,7 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, check_batch
+from ..geometry import Kernel, Pair, check_batch
+from ..sampling import Sampling
 from .conv import Conv2d
 
 COORDINATES = ("x", "y", "radius")

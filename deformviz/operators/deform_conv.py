@@ -12,7 +12,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..sampling import ImageMap, Kernel, Pair, Sampling, as_pair, one_image
+from ..geometry import ImageMap, Kernel, Pair, as_pair, one_image
+from ..sampling import Sampling
 from .bilinear import as_table, sample_table
 
 MaskActivation = Literal["sigmoid", "2sigmoid", "softmax"]

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..sampling import Kernel, Pair, Sampling, as_pair, check_batch, one_image
+from ..geometry import Kernel, Pair, as_pair, check_batch, one_image
+from ..sampling import Sampling
 
 _FEW_REGIONS = 8
 """Below so many regions, all their convolutions are computed: measured faster on two cores, by

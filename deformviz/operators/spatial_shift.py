@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..sampling import Kernel, Pair, Sampling, check_batch, one_image
+from ..geometry import Kernel, Pair, check_batch, one_image
+from ..sampling import Sampling
 from .deform_conv import deform_conv2d
 
 Border = Literal["zero", "replicate", "circular", "keep"]

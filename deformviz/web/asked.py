@@ -16,9 +16,9 @@ from ..explore.convolutions import COLORS
 from ..figures import LAYERS, Choice
 from ..figures.canvas import output_box
 from ..figures.colors import FieldPalette
+from ..geometry import Pair
 from ..images import Photo, decode
 from ..operators.spatial_shift import DIRECTIONS, Border, Strategy
-from ..sampling import Pair
 from .view import shifts_part, view_json
 
 _TIMED_SIDE = 256
