@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import gradio as gr
@@ -133,50 +133,109 @@ def build(page: gr.Blocks, device: str) -> None:
     add_endpoints(c, device)
 
 
+@dataclass(frozen=True)
+class Change:
+    """What a control changes beside itself, before and after the drawing.
+
+    One event does it all: were the drawing an event of its own, what a quick person does in
+    between would be undone by it.
+
+    Attributes:
+        source: the component whose value `adjust` is given.
+        adjust: (value, asked) to what is asked for now.
+        targets: the components that change, too.
+        tell: asked to their new values.
+    """
+
+    source: Any
+    adjust: Callable[[Any, Asked], Asked] = lambda value, asked: asked
+    targets: tuple[Any, ...] = ()
+    tell: Callable[[Asked], Sequence[Any]] = lambda asked: ()
+
+
+def _changes(c: dict[str, Any]) -> dict[str, Change]:
+    """Every control's change, by its name."""
+    height, width = c["kernel_height"], c["kernel_width"]
+    before = gr.State(FIRST.stride)  # the stride that the position was chosen under
+    sliders = Change(
+        height,
+        targets=(c["kernel"],),
+        tell=lambda asked: [_square(asked.kernel_height, asked.kernel_width)],
+    )
+    special = {
+        "kernel": Change(
+            c["kernel"],
+            lambda size, asked: replace(asked, kernel_height=size, kernel_width=size),
+            (height, width),
+            lambda asked: [asked.kernel_height, asked.kernel_width],
+        ),
+        "kernel_height": sliders,
+        "kernel_width": sliders,
+        "field": Change(
+            c["field"],
+            lambda field, asked: replace(asked, strength=None),
+            (c["strength"],),
+            lambda asked: [_strength_slider(asked.field)],
+        ),
+        "operator": Change(
+            c["operator"],
+            targets=(c["kernel"], *(c[name] for name in _shown(FIRST.operator))),
+            tell=lambda asked: _reveal(asked.operator),
+        ),
+        "example": Change(
+            c["example"],
+            lambda name, asked: replace(asked, photo=None),
+            (c["photo"],),
+            lambda asked: [None],
+        ),
+        "photo": Change(
+            c["photo"],
+            lambda photo, asked: replace(asked, photo=_accept(photo)),
+            (c["photo"],),
+            lambda asked: [asked.photo],
+        ),
+        "stride": Change(before, _rescaled, (before,), lambda asked: [asked.stride]),
+    }
+    plain_ones = Asked.__dataclass_fields__.keys() - special.keys()
+    return special | {name: Change(c[name]) for name in sorted(plain_ones)}
+
+
 def _connect(
     page: gr.Blocks, c: dict[str, Any], inputs: list[Any], view: gr.HTML, device: str
 ) -> None:
-    @clear_errors
-    def redraw(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401
-        asked = Asked(*values)
+    outputs = [view, c["y"], c["x"], c["layer"], c["tap"], c["group"], c["palette"]]
+    # The device does one run at a time; the viewer alone shows that one is under way.
+    running = {**QUIET, "concurrency_id": "device", "show_progress": "minimal",
+               "show_progress_on": view}  # fmt: skip
+
+    def answer(asked: Asked) -> tuple[Any, ...]:
         text, y, x, exploration = draw(asked, device)
         return text, y, x, *_choices(asked, exploration)
+
+    @clear_errors
+    def redraw(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        return answer(Asked(*values))
 
     @clear_errors
     def pin(event: gr.EventData, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
         asked = Asked(*values)
         exploration, _ = run(asked, device)
         y, x = clicked(event._data, exploration)
-        text, y, x, _ = draw(replace(asked, y=y, x=x), device)
-        return text, y, x
+        return answer(replace(asked, y=y, x=x))
 
-    outputs = [view, c["y"], c["x"], c["layer"], c["tap"], c["group"], c["palette"]]
-    # The device does one run at a time; the viewer alone shows that one is under way.
-    running = {**QUIET, "concurrency_id": "device", "show_progress": "minimal",
-               "show_progress_on": view}  # fmt: skip
-    quick = {**QUIET, "show_progress": "hidden", "queue": False}
+    def changed(change: Change) -> Callable[..., tuple[Any, ...]]:
+        @clear_errors
+        def handler(value: Any, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
+            asked = change.adjust(value, Asked(*values))
+            return *answer(asked), *change.tell(asked)
+
+        return handler
+
     page.load(redraw, inputs, outputs, **running)
-    view.pin(pin, inputs, [view, c["y"], c["x"]], **running)
-    before = gr.State(FIRST.stride)  # the stride that the position was chosen under
-    first_steps: dict[str, tuple[Callable[..., Any], Any, Any]] = {
-        "kernel": (lambda k: (k, k), c["kernel"], [c["kernel_height"], c["kernel_width"]]),
-        "field": (_strength_slider, c["field"], c["strength"]),
-        "operator": (
-            _reveal,
-            c["operator"],
-            [c["kernel"], *(c[name] for name in _shown(FIRST.operator))],
-        ),
-        "stride": (_rescale, [c["stride"], before, c["y"], c["x"]], [c["y"], c["x"], before]),
-        "example": (lambda: None, None, c["photo"]),
-        "kernel_height": (_square, [c["kernel_height"], c["kernel_width"]], c["kernel"]),
-        "kernel_width": (_square, [c["kernel_height"], c["kernel_width"]], c["kernel"]),
-    }
-    for name, (step, source, target) in first_steps.items():
-        c[name].input(step, source, target, **quick).then(redraw, inputs, outputs, **running)
-    for name in sorted(Asked.__dataclass_fields__.keys() - first_steps.keys() - {"photo"}):
-        c[name].input(redraw, inputs, outputs, **running)
-    accepted = c["photo"].upload(_accept, c["photo"], c["photo"], **running)
-    accepted.then(redraw, inputs, outputs, **running)
+    view.pin(pin, inputs, outputs, **running)
+    for name, change in _changes(c).items():
+        listen = c["photo"].upload if name == "photo" else c[name].input
+        listen(changed(change), [change.source, *inputs], [*outputs, *change.targets], **running)
     c["photo"].clear(redraw, inputs, outputs, **running)
 
 
@@ -203,12 +262,12 @@ def _reveal(operator: str) -> list[Any]:
     ]
 
 
-def _rescale(stride: int, before: int, y: int, x: int) -> tuple[int, int, int]:
+def _rescaled(before: int, asked: Asked) -> Asked:
     """Keep the position on its place of the image under another stride."""
-    return round((y or 0) * before / stride), round((x or 0) * before / stride), stride
+    scale = before / asked.stride
+    return replace(asked, y=round((asked.y or 0) * scale), x=round((asked.x or 0) * scale))
 
 
-@clear_errors
 def _accept(photo: str) -> str | None:
     """Keep an upload that is a picture; of another, say why and let it go."""
     try:

@@ -125,6 +125,15 @@ def test_every_layer_is_drawn(page: ExplorePage, operator: str, layers: list[str
     assert page.errors == []
 
 
+def test_what_is_done_while_a_run_is_under_way_is_kept(page: ExplorePage) -> None:
+    page.choose("operator", "Deformable Conv v1")
+    page.layer("arrows")  # at once, before the operator's own drawing is there
+    page.wait_for("Deformable Conv v1 | ")
+    page.page.wait_for_timeout(2000)  # for a late answer, which must not undo it
+    assert "| arrows |" in page.shown
+    assert page.page.locator("#layer input:checked").get_attribute("value") == "arrows"
+
+
 def test_a_click_chooses_the_position(page: ExplorePage, photo: Path) -> None:
     page.upload(photo)
     page.wait_for("| 48 x 64 |")
