@@ -157,6 +157,8 @@ def _changes(c: dict[str, Any]) -> dict[str, Change]:
     """Every control's change, by its name."""
     height, width = c["kernel_height"], c["kernel_width"]
     before = gr.State(FIRST.stride)  # the stride that the position was chosen under
+    # A dropdown may tell of one choice twice; the second must not undo a strength set in between.
+    field_before = gr.State(FIRST.field)
     sliders = Change(
         height,
         targets=(c["kernel"],),
@@ -172,10 +174,13 @@ def _changes(c: dict[str, Any]) -> dict[str, Change]:
         "kernel_height": sliders,
         "kernel_width": sliders,
         "field": Change(
-            c["field"],
-            lambda field, asked: replace(asked, strength=None),
-            (c["strength"],),
-            lambda asked: [_strength_slider(asked.field)],
+            field_before,
+            lambda before, asked: asked if asked.field == before else replace(asked, strength=None),
+            (c["strength"], field_before),
+            lambda asked: [
+                gr.update() if asked.strength is not None else _strength_slider(asked.field),
+                asked.field,
+            ],
         ),
         "operator": Change(
             c["operator"],

@@ -72,6 +72,7 @@ def test_every_operator_at_every_kernel(page: ExplorePage, photo: Path) -> None:
     page.page.get_by_label("number input for dilation").press("Enter")
     page.choose("field", "dilate")
     page.wait_for("| dilate 3 |")
+    page.page.wait_for_timeout(1500)  # a person's pause: the slider has just been given its value
     page.page.get_by_label("number input for strength, times larger").fill("0.5")
     page.page.get_by_label("number input for strength, times larger").press("Enter")
     page.wait_for("| dilate 0.5 |")
