@@ -148,15 +148,8 @@ def _channel(asked: Asked, exploration: Exploration, choice: Choice) -> int:
 
 def five_ways(asked: Asked, device: str) -> dict[str, Any]:
     """The published comparison of the five ways to shift, and the same on the image."""
-    settings = asked.settings
-    return _five_ways(
-        asked.path,
-        whole("working size", asked.side),
-        settings.directions,
-        settings.reach,
-        settings.border,
-        device,
-    )
+    s, side = asked.settings, min(_TIMED_SIDE, whole("working size", asked.side))
+    return _five_ways(asked.path, side, s.directions, s.reach, s.border, device)
 
 
 @lru_cache(maxsize=16)
