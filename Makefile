@@ -27,10 +27,11 @@ test: $(DEV_READY) ## runs the tests, those of the page in a Chromium; some of t
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile --ignore tests/browser $(ARGS) || [ $$? -eq 5 ]
 	$(PY) -m pytest tests/browser $(ARGS) || [ $$? -eq 5 ] # 5: of what was asked for, none is here
 
-lint: $(DEV_READY) ## checks style, layout and types
+lint: $(DEV_READY) ## checks style, layout and types, and the JavaScript
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(VENV)/bin/oxlint deformviz
 
 clean: ## removes .venv and whatever the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .gradio build *.egg-info tests/browser/shots
