@@ -44,6 +44,18 @@ def one_image(batch: Tensor, index: int) -> Tensor:
     return batch[index : index + 1]
 
 
+def once(tensor: Tensor) -> Tensor:
+    """Without the axes' repetitions: those that `expand` made have length 1.
+
+    >>> once(torch.zeros(1, 9, 1).expand(4, 9, 8)).shape
+    torch.Size([1, 9, 1])
+    """
+    for axis, (length, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+        if stride == 0 and length > 1:
+            tensor = tensor.narrow(axis, 0, 1)
+    return tensor
+
+
 @dataclass(frozen=True)
 class Kernel:
     """The regular grid of a convolution; every field is a (y, x) pair.

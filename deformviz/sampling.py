@@ -204,20 +204,16 @@ class Sampling:
 
     def to(self, device: torch.device | str) -> Sampling:
         """The same record with its tensors on `device`."""
-        moved = {
-            name: tensor.to(device)
-            for name in _TENSORS
-            if (tensor := getattr(self, name)) is not None
-        }
-        return replace(self, **moved)
+        return replace(self, **{name: t.to(device) for name, t in self.known().items()})
+
+    def known(self) -> dict[str, Tensor]:
+        """The tensors that are there, by field name, as they are."""
+        fields = {name: getattr(self, name) for name in _TENSORS}
+        return {name: tensor for name, tensor in fields.items() if tensor is not None}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are known, by field name, detached and contiguous on the CPU."""
-        return {
-            name: tensor.detach().cpu().contiguous()
-            for name in _TENSORS
-            if (tensor := getattr(self, name)) is not None
-        }
+        """The tensors that are there, by field name, detached and contiguous on the CPU."""
+        return {name: t.detach().cpu().contiguous() for name, t in self.known().items()}
 
     def header(self) -> dict[str, Any]:
         """All that is not a tensor, as plain JSON types."""

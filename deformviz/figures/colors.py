@@ -103,7 +103,7 @@ def direction_colors(offset: np.ndarray, top: float, palette: FieldPalette) -> n
     dy, dx = np.where(finite, offset, 0)
     length = np.minimum(np.hypot(dy, dx) / top, 1)
     angle = np.arctan2(-dy, -dx) / np.pi  # in [-1, 1], as the Middlebury code has it
-    wheel = middlebury_wheel() if palette == "Middlebury" else _perceptual_wheel()
+    wheel = direction_tables()[palette]
     position = (angle + 1) / 2 * (len(wheel) - 1 if palette == "Middlebury" else len(wheel))
     lower = np.floor(position).astype(int) % len(wheel)
     part = (position - np.floor(position))[..., None]
@@ -115,6 +115,11 @@ def direction_colors(offset: np.ndarray, top: float, palette: FieldPalette) -> n
         alpha = 255 * length
     rgba = np.concatenate((color, np.where(finite, alpha, 0)[..., None]), axis=-1)
     return rgba.round().astype(np.uint8)
+
+
+def direction_tables() -> dict[FieldPalette, np.ndarray]:
+    """The hues of `direction_colors` by palette, each [n, 3], 0 to 255."""
+    return {"perceptual": _perceptual_wheel(), "Middlebury": middlebury_wheel()}
 
 
 def _perceptual_wheel() -> np.ndarray:

@@ -27,8 +27,12 @@ def tap_colors(sampling: Sampling) -> np.ndarray:
 
 def tap_sizes(sampling: Sampling, mask: np.ndarray) -> np.ndarray:
     """Diameters [G, K] of the dots: their areas go with the mask, and many taps are small."""
-    largest = np.interp(sampling.taps, [9, 25, 49, 121], [13, 9, 8, 6])
-    return np.asarray(largest * np.sqrt(np.clip(np.abs(mask), 0.02, 2)))
+    return np.asarray(largest_dot(sampling.taps) * np.sqrt(np.clip(np.abs(mask), 0.02, 2)))
+
+
+def largest_dot(taps: int) -> float:
+    """The diameter of a dot whose mask is 1, in screen pixels: many are small."""
+    return float(np.interp(taps, [9, 25, 49, 121], [13, 9, 8, 6]))
 
 
 def add_points(

@@ -47,9 +47,9 @@ def sampling_figure(
     row = LAYERS[layer]
     if image is None:
         _, _, height, width = input_box(sampling)
-        figure = canvas((round(height), round(width)), _input_pixels(sampling), row.dim)
+        figure = canvas((round(height), round(width)), input_pixels(sampling), row.dim)
     else:
-        _check_image(sampling, image)
+        check_image(sampling, image)
         figure = canvas((image.shape[0], image.shape[1]), image, row.dim)
     row.add(figure, sampling, choice)
     middle = (sampling.output_size[0] // 2, sampling.output_size[1] // 2)
@@ -59,7 +59,7 @@ def sampling_figure(
     return figure
 
 
-def _check_image(sampling: Sampling, image: np.ndarray) -> None:
+def check_image(sampling: Sampling, image: np.ndarray) -> None:
     """The map must cover the image, give or take what strides round off."""
     top, left, height, width = input_box(sampling)
     ends = (top + height, left + width)
@@ -85,7 +85,7 @@ def _check(sampling: Sampling, layer: str, choice: Choice, group: int | None) ->
         raise ValueError(f"there is no such offset group: the Sampling has {sampling.groups}")
 
 
-def _input_pixels(sampling: Sampling) -> np.ndarray | None:
+def input_pixels(sampling: Sampling) -> np.ndarray | None:
     """The map that was read, as a picture: [H, W, 3] uint8."""
     if sampling.input is None:
         return None

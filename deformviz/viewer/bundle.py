@@ -1,0 +1,70 @@
+"""The viewer's JavaScript as one script, for the page and for files that must stand alone.
+
+The modules of `static/` are plain ES modules, for editors and linters. No module loader works in a
+page opened from disk, so they are put in a row, what each needs before it, without their import and
+export marks: their names are unique across files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from ..figures.colors import color_table, direction_tables
+from .state import ViewState
+
+STATIC = Path(__file__).parent / "static"
+ENTRY = "mount.js"
+
+_IMPORT = re.compile(r"^import \{[^}]*\} from '\./([\w.]+)';\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|class|function))", re.MULTILINE)
+
+
+@lru_cache(maxsize=1)
+def script() -> str:
+    """All modules as one classic script, that defines `window.deformviz.mount`."""
+    modules = "\n".join(_plain(name) for name in _in_order(ENTRY, []))
+    return (
+        "(() => {\n'use strict';\n"
+        f"const PALETTES = {json.dumps(_palettes(), separators=(',', ':'))};\n"
+        f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
+        f"{modules}\nwindow.deformviz = {{ mount }};\n}})();\n"
+    )
+
+
+def markup() -> str:
+    """The viewer's HTML, the same for every picture."""
+    return (STATIC / "viewer.html").read_text(encoding="utf-8")
+
+
+def style() -> str:
+    """The viewer's style sheet."""
+    return (STATIC / "viewer.css").read_text(encoding="utf-8")
+
+
+def _source(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def _in_order(name: str, found: list[str]) -> list[str]:
+    """The modules that `name` needs, and then itself; each once."""
+    for needed in _IMPORT.findall(_source(name)):
+        if needed not in found:
+            _in_order(needed, found)
+    found.append(name)
+    return found
+
+
+def _plain(name: str) -> str:
+    return f"// --- {name}\n{_EXPORT.sub('', _IMPORT.sub('', _source(name)))}"
+
+
+def _palettes() -> dict[str, list[list[int]]]:
+    """The colours of Python's figures, so that the browser's are the same: [n][3] by name."""
+    tables = {
+        "Greys" if name == "Greys_r" else name: color_table(name).tolist()
+        for name in ("Cividis", "Plasma", "PuOr", "Greys_r")
+    }
+    return tables | {name: table.tolist() for name, table in direction_tables().items()}

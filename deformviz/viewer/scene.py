@@ -1,0 +1,149 @@
+"""A `Sampling` and its image as what the viewer draws first: the grounds, and what to expect.
+
+The numbers follow as one file, see `wire`. A scene is plain JSON types and plotly figures, so
+that a web page, a notebook and a file on disk are fed with the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from ..figures.canvas import canvas, input_box, output_box
+from ..figures.colors import index_colors, index_rgb, robust_top
+from ..figures.layers import layers_for
+from ..figures.points import largest_dot
+from ..figures.views import as_picture, check_image, display_range, input_pixels
+from ..geometry import once
+from ..sampling import Sampling
+from .state import OVERLAYS
+
+_SAMPLES = 64
+"""Positions per axis that the kernel's reach is taken from."""
+
+
+def scene(
+    sampling: Sampling,
+    image: np.ndarray | None = None,
+    *,
+    picture: Tensor | None = None,
+    y: int | None = None,
+    x: int | None = None,
+) -> dict[str, Any]:
+    """What the viewer needs before the numbers have come.
+
+    Args:
+        sampling: from any operator.
+        image: [H, W, 3] uint8 that the map lies on; None draws the map itself.
+        picture: [C, h, w] to show as the output, instead of the Sampling's own.
+        y, x: the position whose points are drawn at once; None for the middle.
+
+    Raises:
+        ValueError: an image that the map does not cover.
+    """
+    h, w = sampling.output_size
+    shown = sampling.output if picture is None else picture
+    return {
+        "header": sampling.header(),
+        "groups": sampling.groups,
+        "taps": sampling.taps,
+        "moves": bool((once(sampling.offset) != 0).any()),
+        "figures": {
+            "image": _ground(sampling, image).to_plotly_json(),
+            "output": _output_ground(sampling, shown).to_plotly_json(),
+        },
+        "outputBox": output_box(sampling),
+        "outputCaption": "" if shown is None else _output_caption(shown),
+        "caption": caption(sampling),
+        "reach": kernel_reach(sampling),
+        "colors": index_colors(sampling.groups if sampling.taps == 1 else sampling.taps),
+        "regionColors": _region_colors(sampling),
+        "dotSize": largest_dot(sampling.taps),
+        "overlays": overlays(sampling),
+        "channels": channels(sampling),
+        "reading": _reading(sampling, h // 2 if y is None else y, w // 2 if x is None else x),
+    }
+
+
+def _ground(sampling: Sampling, image: np.ndarray | None) -> go.Figure:
+    if image is not None:
+        check_image(sampling, image)
+        return canvas((image.shape[0], image.shape[1]), image)
+    _, _, height, width = input_box(sampling)
+    return canvas((round(height), round(width)), input_pixels(sampling))
+
+
+def _output_ground(sampling: Sampling, shown: Tensor | None) -> go.Figure:
+    return canvas(sampling.output_size, None if shown is None else as_picture(shown))
+
+
+def _output_caption(shown: Tensor) -> str:
+    """How the output became a picture."""
+    low, high = display_range(shown[:3] if shown.shape[0] >= 3 else shown[:1])
+    if low < 0:
+        return f"mid-grey is 0, white {high:.2g}"
+    return f"white is {high:.2g}" if high != 1 else "click to pin a position"
+
+
+def caption(sampling: Sampling) -> str:
+    """What the marks on the image mean."""
+    if sampling.taps == 1:
+        return "□ the position, ● where each group reads: its content moves back"
+    size = ", area by mask" if sampling.mask is not None else ""
+    return f"□ the regular grid, ● where it is read{size}"
+
+
+def overlays(sampling: Sampling) -> list[str]:
+    """Which of `OVERLAYS` this record has something for."""
+    known = set(layers_for(sampling))
+    if sampling.output is not None:
+        known.add("output")
+    return [name for name in OVERLAYS if name in known]
+
+
+def channels(sampling: Sampling) -> dict[str, list[str]]:
+    """The names of the channels, by number where they have none."""
+    inputs = 0 if sampling.input is None else sampling.input.shape[0]
+    outputs = 0 if sampling.output is None else sampling.output.shape[0]
+    names = sampling.channel_names or [str(i) for i in range(inputs)]
+    return {"input": list(names), "output": [str(i) for i in range(outputs)]}
+
+
+def kernel_reach(sampling: Sampling) -> float:
+    """The end of the kernel's axes: 99 % of the points lie within, and every regular tap."""
+    h, w = sampling.output_size
+    rows = torch.linspace(0, h - 1, min(h, _SAMPLES)).round().long()
+    columns = torch.linspace(0, w - 1, min(w, _SAMPLES)).round().long()
+    offset = sampling.offset.detach()[..., rows, :][..., columns].float().cpu()
+    if sampling.reference is None:
+        base = sampling.kernel.centred_taps()[None, :, :, None, None]
+    else:
+        base = sampling.reference.detach()[..., rows, :][..., columns].float().cpu()
+        base = base - base.mean(dim=(0, 1), keepdim=True)
+    reach = robust_top((base + offset).abs().numpy())
+    return 1.12 * max(1.0, reach, float(base.abs().max()))
+
+
+def _region_colors(sampling: Sampling) -> list[list[int]] | None:
+    if sampling.region is None:
+        return None
+    known = sampling.guide.shape[0] if sampling.guide is not None else 0
+    count = known or int(sampling.region.max()) + 1
+    colors: list[list[int]] = index_rgb(count).tolist()
+    return colors
+
+
+def _reading(sampling: Sampling, y: int, x: int) -> dict[str, Any]:
+    """One position's points, so that it is drawn before the numbers have come."""
+    regular = sampling.reference is None
+    return {
+        "y": y,
+        "x": x,
+        "base": None if regular else sampling.base_at(y, x).tolist(),
+        "offset": sampling.offset[..., y, x].tolist(),
+        "mask": sampling.mask_at(y, x).tolist(),
+    }

@@ -1,0 +1,117 @@
+/* The formula of one position: a row for each group and tap, made once and then rewritten. */
+
+import { element, number, signed, write } from './dom.js';
+
+const HEAD = [
+  ['tap', 'index of the tap, row by row'],
+  ['position y, x', 'p0 + pk, in pixels of the map'],
+  ['Δ (dy, dx)', 'the offset'],
+  ['point y, x', 'where it is read'],
+  ['pixel, 4 weights', 'the pixel up and left of the point; the bilinear weights of it, its right, its lower and its diagonal neighbour'],
+  ['x', 'the interpolated input'],
+  ['m', 'the mask'],
+  ['w', 'the kernel'],
+  ['product', 'w · m · x'],
+];
+
+export class Formula {
+  constructor(box, tell) {
+    this.tell = tell;
+    this.line = element('div', { class: 'dv-formula' });
+    this.sum = this.addText('b');
+    this.mark = this.addText('span');
+    this.rest = this.addText('span', 'dv-quiet');
+    this.why = element('div', { class: 'dv-why' });
+    this.whyText = this.why.appendChild(document.createTextNode(''));
+    this.body = element('tbody');
+    const table = element('table', { 'aria-label': 'the terms of the sum' });
+    const head = element('tr');
+    for (const [text, title] of HEAD) head.append(element('th', { scope: 'col', title }, text));
+    table.append(element('thead'), this.body);
+    table.tHead.append(head);
+    const scroll = element('div', { class: 'dv-scroll', tabindex: 0, role: 'region', 'aria-label': 'the terms of the sum' });
+    scroll.append(table);
+    this.scroll = scroll;
+    box.replaceChildren(this.line, this.why, scroll);
+    this.rows = [];
+  }
+
+  addText(tag, className = '') {
+    const node = element(tag, className ? { class: className } : {});
+    this.line.append(node);
+    return node.appendChild(document.createTextNode(''));
+  }
+
+  reset(scene, colors) {
+    this.rows = colors.map((color, n) => this.makeRow(scene, color, n));
+    this.body.replaceChildren(...this.rows.map((row) => row.node));
+  }
+
+  makeRow(scene, color, n) {
+    const node = element('tr', { 'data-tap': n });
+    const name = scene.K === 1 ? `${n}` : `${n % scene.K}`;
+    const label = element('th', { scope: 'row' }, scene.G > 1 && scene.K > 1 ? `${name}, group ${Math.floor(n / scene.K)}` : name);
+    const dot = element('i', { class: 'dv-dot' });
+    dot.style.background = color;
+    label.prepend(dot);
+    node.append(label);
+    const cells = HEAD.slice(1).map(() => {
+      const cell = node.appendChild(element('td'));
+      return cell.appendChild(document.createTextNode(''));
+    });
+    node.addEventListener('pointerenter', () => this.tell('light', n));
+    node.addEventListener('pointerleave', () => this.tell('light', null));
+    return { node, cells };
+  }
+
+  /** Before the numbers have come. */
+  wait(text) {
+    write(this.sum, text);
+    for (const node of [this.mark, this.rest, this.whyText]) write(node, '');
+  }
+
+  /** @param {{symbol, terms, reading, why, input, exact, wire}} view what to say. */
+  draw({ symbol, terms, reading, why, part, half }) {
+    write(this.sum, `${symbol} = Σ w · m · x(p₀ + pₖ + Δpₖ)${terms.bias ? ' + b' : ''} = ${number(terms.total, 6)}`);
+    const gap = Math.abs(terms.total - terms.output);
+    const near = gap <= 1e-5 * Math.max(1, Math.abs(terms.output));
+    const passed = reading.exact && near;
+    write(this.mark, reading.exact && !half ? (near ? '✓' : '✗') : '');
+    this.mark.parentNode.className = passed ? 'dv-passed' : 'dv-failed';
+    write(this.rest, compared(terms, gap, reading.exact, half) + part);
+    write(this.whyText, why);
+    const shown = new Set(terms.rows.map((row) => row.n));
+    this.rows.forEach(({ node }, n) => { if (node.hidden === shown.has(n)) node.hidden = !shown.has(n); });
+    for (const row of terms.rows) this.drawRow(row, reading);
+  }
+
+  drawRow(row, reading) {
+    const { n, around } = row;
+    const pair = (values, digits, format = number) => `${format(values[2 * n], digits)}, ${format(values[2 * n + 1], digits)}`;
+    const one = row.channels === 1;
+    const whole = Number.isInteger(reading.base[2 * n]) && Number.isInteger(reading.base[2 * n + 1]);
+    const moved = [reading.point[2 * n] - reading.base[2 * n], reading.point[2 * n + 1] - reading.base[2 * n + 1]];
+    const texts = [
+      pair(reading.base, whole ? 0 : 2),
+      `${signed(moved[0], 2)}, ${signed(moved[1], 2)}`,
+      pair(reading.point, 2),
+      `${number(around.y, 0)}, ${number(around.x, 0)}:  ${around.weights.map((weight) => number(weight, 2)).join('  ')}`,
+      one ? number(row.value, 4) : `${row.channels} channels`,
+      number(row.mask, 3),
+      one ? number(row.weight, 4) : 'Σ',
+      number(row.product, 4),
+    ];
+    texts.forEach((text, i) => write(this.rows[n].cells[i], text));
+  }
+
+  light(n) {
+    this.rows.forEach(({ node }, i) => node.classList.toggle('dv-on', i === n));
+  }
+}
+
+function compared(terms, gap, exact, half) {
+  const given = `the operator gave ${number(terms.output, 6)}`;
+  if (!exact) return `${given} where nothing was moved by hand, ${signed(terms.total - terms.output, 6)} from it`;
+  const size = gap === 0 ? '0' : gap.toExponential(1).replace('-', '−');
+  return `${given}, difference ${size}${half ? ', as so many offsets come rounded to half precision' : ''}`;
+}

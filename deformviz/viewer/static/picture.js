@@ -1,0 +1,76 @@
+/* The panes as one SVG, as they are seen: ground, values, points; and from it a PNG. */
+
+const GAP = 10;
+
+/** What is drawn over and under a pane, cut to its frame, at (left, top) of the picture. */
+function paneParts(pane, left, top) {
+  const { xaxis, yaxis } = pane.axes;
+  const [width, height] = [xaxis._length, yaxis._length];
+  const place = ([y, x, h, w]) => {
+    const [y0, x0] = pane.toScreen(y, x);
+    const [y1, x1] = pane.toScreen(y + h, x + w);
+    return `x="${x0}" y="${y0}" width="${x1 - x0}" height="${y1 - y0}" preserveAspectRatio="none"`;
+  };
+  const images = (pane.ground.layout.images ?? []).map((image) => (
+    `<image href="${image.source}" ${place([image.y, image.x, image.sizey, image.sizex])}/>`));
+  for (const canvas of [pane.values, pane.shade]) {
+    if (canvas.hidden || !pane.boxes.has(canvas)) continue;
+    const opacity = getComputedStyle(canvas).opacity;
+    images.push(`<image href="${canvas.toDataURL()}" opacity="${opacity}" style="image-rendering:pixelated" ${place(pane.boxes.get(canvas))}/>`);
+  }
+  return `<svg x="${left + xaxis._offset}" y="${top + yaxis._offset}" width="${width}" height="${height}">${images.join('')}${styled(pane.overlay)}</svg>`;
+}
+
+/** An SVG's content with its computed style written into it, as it leaves the style sheet. */
+function styled(svg) {
+  const copy = svg.cloneNode(true);
+  const [from, to] = [svg.querySelectorAll('*'), copy.querySelectorAll('*')];
+  const names = ['fill', 'fill-opacity', 'stroke', 'stroke-width', 'opacity', 'display', 'font-size', 'font-family', 'text-anchor', 'dominant-baseline', 'font-weight', 'paint-order', 'stroke-linejoin'];
+  from.forEach((node, i) => {
+    const style = getComputedStyle(node);
+    to[i].setAttribute('style', names.map((name) => `${name}:${style.getPropertyValue(name).replaceAll('"', "'")}`).join(';'));
+  });
+  return [...copy.childNodes].map((node) => new XMLSerializer().serializeToString(node)).join('');
+}
+
+/** All panes of a viewer as one SVG text. */
+export function pictureSVG(viewer) {
+  const panels = viewer.root.querySelector('.dv-panels').getBoundingClientRect();
+  const background = getComputedStyle(document.body).backgroundColor;
+  const at = (node) => {
+    const { left, top } = node.getBoundingClientRect();
+    return [left - panels.left + GAP, top - panels.top + GAP];
+  };
+  const parts = [...viewer.sides.map((side) => side.image), viewer.output].map((pane) => paneParts(pane, ...at(pane.frame)));
+  for (const side of viewer.sides) {
+    const [left, top] = at(side.kernel.svg);
+    const { width, height } = side.kernel.svg.getBoundingClientRect();
+    parts.push(`<svg x="${left}" y="${top}" width="${width}" height="${height}">${styled(side.kernel.svg)}</svg>`);
+  }
+  const [width, height] = [panels.width + 2 * GAP, panels.height + 2 * GAP];
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`
+    + `<rect width="100%" height="100%" fill="${background}"/>${parts.join('')}</svg>`;
+}
+
+/** An SVG text as PNG, at twice its size. */
+export async function toPNG(svg) {
+  const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [2 * image.width, 2 * image.height];
+    canvas.getContext('2d').drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((done) => { canvas.toBlob(done, 'image/png'); });
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+
+export function save(blob, name) {
+  const link = document.createElement('a');
+  Object.assign(link, { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

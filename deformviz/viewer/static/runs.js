@@ -1,0 +1,50 @@
+/* What a run says of itself beside the picture: its checks, and the five ways to shift. */
+
+import { element } from './dom.js';
+
+const power = (value, digits) => (value === 0 ? '0' : value.toExponential(digits));
+
+export function drawChecks(box, checks) {
+  box.replaceChildren(...checks.map((check) => {
+    const badge = element('span', { class: `dv-check ${check.passed ? 'dv-passed' : 'dv-failed'}` });
+    badge.append(
+      element('span', {}, `${check.passed ? '✓' : '✗'} ${check.claim}: `),
+      element('b', {}, power(check.difference, 1)),
+    );
+    return badge;
+  }));
+}
+
+function shiftCell(result) {
+  const cell = element('td');
+  if (result.difference === null) {
+    cell.append(element('span', { class: 'dv-quiet' }, 'cannot honour this border'));
+    return cell;
+  }
+  cell.append(
+    element('img', { src: result.picture, alt: result.alt }),
+    element('span', {}, `difference ${power(result.difference, 2)}`),
+    element('span', { class: 'dv-quiet' }, `${result.milliseconds.toPrecision(2)} ms`),
+  );
+  return cell;
+}
+
+export function drawShifts(box, shifts) {
+  box.hidden = !shifts;
+  box.className = 'dv-shifts';
+  if (!shifts) return;
+  const table = element('table');
+  const [head, body] = [element('thead'), element('tbody')];
+  const names = element('tr');
+  for (const name of ['strategy', 'the published 1 × 8 × 5 × 5 tensor', 'your image']) {
+    names.append(element('th', { scope: 'col' }, name));
+  }
+  head.append(names);
+  for (const row of shifts.rows) {
+    const line = element('tr');
+    line.append(element('th', { scope: 'row' }, row.strategy), shiftCell(row.tensor), shiftCell(row.image));
+    body.append(line);
+  }
+  table.append(head, body);
+  box.replaceChildren(element('div', { class: 'dv-formula' }, shifts.title), table);
+}
