@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .geometry import Kernel, Pair
-from .operators.bilinear import sample
 
 Row = TypeVar("Row")
 
@@ -62,6 +61,13 @@ class Scene:
     def offset_shape(self) -> tuple[int, int, int, int]:
         """[K, 2, h, w]."""
         return (self.kernel.taps, 2, *self.output_size)
+
+    def at_taps(self, values: Tensor) -> Tensor:
+        """A map [C, H, W] at every regular tap, zero outside: [C, K, h, w]."""
+        k, size = self.kernel, self.output_size
+        # The regular grid lies on pixels: no interpolation is needed.
+        columns = F.unfold(values[None], k.size, k.dilation, k.padding, k.stride)
+        return columns.reshape(values.shape[0], k.taps, *size)
 
     def generator(self) -> torch.Generator:
         """A fresh generator of this scene's seed; on the CPU, so that devices agree."""
@@ -148,9 +154,7 @@ def _toward_edges(scene: Scene, strength: float) -> Tensor:
     """Taps climb the blurred edge strength of the image, each from its own place."""
     slope = torch.stack(_gradient(_smooth(scene.edges, 3.0)))  # [2, H, W]
     slope = slope / (torch.hypot(slope[0], slope[1]) + 0.01)
-    grid = scene.kernel.regular_grid(scene.output_size, scene.image)  # [K, 2, h, w]
-    points = grid.permute(2, 3, 0, 1)[None, :, :, None]  # [1, h, w, 1, K, 2]
-    return strength * sample(slope[None], points)[0, :, :, 0].permute(2, 3, 0, 1)
+    return strength * scene.at_taps(slope).transpose(0, 1)
 
 
 def _saddle(scene: Scene, strength: float) -> Tensor:
@@ -235,9 +239,7 @@ def _radial(scene: Scene) -> Tensor:
 
 def _edge_following(scene: Scene) -> Tensor:
     """Taps on an edge of the image count, those on flat ground do not."""
-    grid = scene.kernel.regular_grid(scene.output_size, scene.image)
-    points = grid.permute(2, 3, 0, 1)[None, :, :, None]  # [1, h, w, 1, K, 2]
-    return sample(scene.edges[None, None], points)[0, :, :, 0, :, 0].permute(2, 0, 1)
+    return scene.at_taps(scene.edges[None])[0]
 
 
 def _random_mask(scene: Scene) -> Tensor:

@@ -11,6 +11,7 @@ import json
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from ..geometry import once
 from ..sampling import Sampling
@@ -30,12 +31,28 @@ def to_bytes(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> bytes:
         >>> len(to_bytes(Sampling.regular("convolution", Kernel.of(3), (512, 512)))) < 1000
         True
     """
-    tensors = {}
-    for name, tensor in sampling.known().items():
-        held = once(tensor.detach())
-        kind = torch.int32 if name == "region" else torch.float32
-        if name == "offset" and 4 * held.numel() > half_above:
-            kind = torch.float16
+    tensors = {
         # Copies, as the format refuses tensors that share memory.
-        tensors[name] = held.to("cpu", kind, copy=True).contiguous()
+        name: held.to("cpu", _kind(name, held, half_above), copy=True).contiguous()
+        for name, held in _held(sampling).items()
+    }
     return save(tensors, metadata={"deformviz": json.dumps(sampling.header())})
+
+
+def wire_size(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> int:
+    """How many bytes of numbers `to_bytes` sends, without the header."""
+    return sum(
+        held.numel() * _kind(name, held, half_above).itemsize
+        for name, held in _held(sampling).items()
+    )
+
+
+def _held(sampling: Sampling) -> dict[str, Tensor]:
+    return {name: once(tensor.detach()) for name, tensor in sampling.known().items()}
+
+
+def _kind(name: str, tensor: Tensor, half_above: int) -> torch.dtype:
+    if name == "region":
+        return torch.int32
+    large = name == "offset" and 4 * tensor.numel() > half_above
+    return torch.float16 if large else torch.float32

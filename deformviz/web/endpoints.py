@@ -11,26 +11,18 @@ from typing import Any
 import gradio as gr
 
 from .. import examples
-from ..explore import OPERATORS
+from ..explore import OPERATORS, Exploration
 from ..export import save_npz
 from ..fields import FIELDS, MASKS
+from ..geometry import Pair
 from ..guides import GUIDES
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS
-from .asked import Asked, five_ways, position, run
+from .asked import Asked, five_ways, run
 from .guard import clear_errors
 from .view import summary
 
-_ONLY_ON_THE_PAGE: dict[str, Any] = {
-    "layer": "points",
-    "tap": 0,
-    "group": 0,
-    "palette": "perceptual",
-    "channel": "red",
-}
-"""How a run is drawn, which numbers do not depend on."""
-
-_NAMES = [name for name in Asked.__dataclass_fields__ if name not in _ONLY_ON_THE_PAGE]
+_NAMES = list(Asked.__dataclass_fields__)
 
 
 def add_endpoints(controls: dict[str, Any], device: str) -> None:
@@ -42,17 +34,15 @@ def add_endpoints(controls: dict[str, Any], device: str) -> None:
     """
     strength = gr.Number(None, visible=False, label="strength")
     inputs = [strength if name == "strength" else controls[name] for name in _NAMES]
-
-    def asked_for(values: tuple[Any, ...]) -> Asked:
-        return Asked(**dict(zip(_NAMES, values, strict=True)), **_ONLY_ON_THE_PAGE)
+    place = [gr.Number(None, precision=0, minimum=0, visible=False, label=name) for name in "yx"]
 
     def explored(*values: Any) -> dict[str, Any]:  # noqa: ANN401
-        asked = asked_for(values)
-        exploration, photo = run(asked, device)
-        return summary(exploration, photo, *position(asked, exploration))
+        *asked, y, x = values
+        exploration, photo = run(Asked(*asked), device)
+        return summary(exploration, photo, *_position(exploration, y, x))
 
     def sampling(*values: Any) -> Iterator[str]:  # noqa: ANN401
-        exploration, _ = run(asked_for(values), device)
+        exploration, _ = run(Asked(*values), device)
         with tempfile.TemporaryDirectory(prefix="deformviz-") as folder:
             path = Path(folder) / "sampling.npz"
             save_npz(exploration.sampling, path)
@@ -62,18 +52,18 @@ def add_endpoints(controls: dict[str, Any], device: str) -> None:
         return [
             {"strategy": row["strategy"], "tensor": _numbers(row["tensor"]),
              "image": _numbers(row["image"])}
-            for row in five_ways(asked_for(values), device)["rows"]
+            for row in five_ways(Asked(*values), device)["rows"]
         ]  # fmt: skip
 
-    jobs: list[tuple[str, Callable[..., Any], Any]] = [
-        ("explore", explored, gr.JSON(visible=False)),
-        ("sampling", sampling, gr.File(visible=False)),
-        ("compare_shifts", compare_shifts, gr.JSON(visible=False)),
+    jobs: list[tuple[str, Callable[..., Any], list[Any], Any]] = [
+        ("explore", explored, [*inputs, *place], gr.JSON(visible=False)),
+        ("sampling", sampling, inputs, gr.File(visible=False)),
+        ("compare_shifts", compare_shifts, inputs, gr.JSON(visible=False)),
     ]
-    for name, job, output in jobs:
+    for name, job, takes, output in jobs:
         gr.Button(visible=False).click(
-            clear_errors(_with_names(job)),
-            inputs,
+            clear_errors(_with_names(job, [*_NAMES, "y", "x"][: len(takes)])),
+            takes,
             output,
             api_name=name,
             api_visibility="public",
@@ -83,12 +73,19 @@ def add_endpoints(controls: dict[str, Any], device: str) -> None:
     gr.api(options, api_name="options")  # type: ignore[attr-defined]
 
 
-def _with_names(job: Callable[..., Any]) -> Callable[..., Any]:
+def _position(exploration: Exploration, y: float | None, x: float | None) -> Pair:
+    """The output position that was asked for, or the nearest; the middle where none was."""
+    h, w = exploration.sampling.output_size
+    row, column = (n // 2 if i is None else int(i) for i, n in ((y, h), (x, w)))
+    return min(max(row, 0), h - 1), min(max(column, 0), w - 1)
+
+
+def _with_names(job: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
     """Give a job of `*values` the controls' names, which callers then use as keywords."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     # The default only says that a caller may leave it out: the control's own value is taken then.
-    names = [inspect.Parameter(name, kind, default=None) for name in _NAMES]
-    job.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
+    parameters = [inspect.Parameter(name, kind, default=None) for name in names]
+    job.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return job
 
 

@@ -9,24 +9,25 @@ from typing import Any, get_args
 import gradio as gr
 
 from .. import examples
-from ..explore import MAX_KERNEL, OPERATORS, Exploration, Settings
-from ..explore.convolutions import COLORS
+from ..explore import MAX_KERNEL, OPERATORS, Settings
 from ..fields import FIELDS, MASKS
-from ..figures import LAYERS, layers_for
-from ..figures.colors import FieldPalette
 from ..guides import GUIDES
 from ..images import ImageError, decode
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
-from .asked import Asked, choose, clicked, draw, run
+from ..viewer import ViewState
+from .asked import Asked
+from .drawn import draw, draw_example, open_link
 from .endpoints import add_endpoints
 from .guard import clear_errors, plain
+from .link import Link, from_query
 from .viewer import viewer
 
 KERNEL_SIZES = (1, 3, 5, 7, 9, 11)
 FIRST = Settings(dilation=6, mask_strength=0.3, weights="Gaussian")
 """The worked example that the page opens on."""
-FIRST_IMAGE, FIRST_SIDE, FIRST_POSITION = "cat", 256, (64, 110)
+FIRST_IMAGE, FIRST_SIDE = "cat", 256
+FIRST_STATE = ViewState(y=64, x=110)
 
 QUIET: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
 """How the page's own events behave: the last of a slider's steps counts, and programs have
@@ -88,26 +89,6 @@ def _parameter_controls(c: dict[str, Any]) -> None:
     c["weights"] = gr.Dropdown(list(KERNELS), value=FIRST.weights, label="Weights")
 
 
-def _toolbar() -> dict[str, Any]:
-    """What lies over the image, and which position is taken apart."""
-    c: dict[str, Any] = {}
-    with gr.Row(elem_id="toolbar"):
-        c["layer"] = gr.Radio(list(LAYERS), value="points", label="Layer")
-        c["tap"] = _index("tap", 0)
-        c["group"] = _index("group", 0)
-        c["palette"] = gr.Dropdown(
-            list(get_args(FieldPalette)), value="perceptual", label="colours"
-        )
-        c["channel"] = gr.Dropdown(list(COLORS), value="red", label="channel")
-        c["y"] = _index("y", FIRST_POSITION[0])
-        c["x"] = _index("x", FIRST_POSITION[1])
-    return c
-
-
-def _index(name: str, value: int) -> gr.Number:
-    return gr.Number(value, precision=0, minimum=0, label=name)
-
-
 def _shown(operator: str) -> dict[str, bool]:
     """Which of the parameter controls an operator has."""
     names = {name for row in OPERATORS.values() for name in row.controls}
@@ -118,19 +99,21 @@ def build(page: gr.Blocks, device: str) -> None:
     """Lay the tab out on `page`, connect it, and draw the worked example when it opens."""
     with gr.Row(elem_id="explore"):
         with gr.Column(elem_id="controls", scale=0, min_width=272):
-            controls = _controls()
+            c = _controls()
         with gr.Column(elem_id="work", scale=1, min_width=0):
-            toolbar = _toolbar()
-            view = viewer()
-    c = controls | toolbar
+            example = _first_asked(c)
+            view = viewer(draw_example(example, device, FIRST_STATE))
     for name, component in c.items():
         component.elem_id = name
     for name, shown in _shown(FIRST.operator).items():
         c[name].visible = shown
     inputs = [c[name] for name in Asked.__dataclass_fields__]
-    draw(Asked(*(component.value for component in inputs)), device)  # so that it opens at once
     _connect(page, c, inputs, view, device)
     add_endpoints(c, device)
+
+
+def _first_asked(c: dict[str, Any]) -> Asked:
+    return Asked(**{name: c[name].value for name in Asked.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -156,7 +139,6 @@ class Change:
 def _changes(c: dict[str, Any]) -> dict[str, Change]:
     """Every control's change, by its name."""
     height, width = c["kernel_height"], c["kernel_width"]
-    before = gr.State(FIRST.stride)  # the stride that the position was chosen under
     # A dropdown may tell of one choice twice; the second must not undo a strength set in between.
     field_before = gr.State(FIRST.field)
     sliders = Change(
@@ -199,7 +181,6 @@ def _changes(c: dict[str, Any]) -> dict[str, Change]:
             (c["photo"],),
             lambda asked: [asked.photo],
         ),
-        "stride": Change(before, _rescaled, (before,), lambda asked: [asked.stride]),
     }
     plain_ones = Asked.__dataclass_fields__.keys() - special.keys()
     return special | {name: Change(c[name]) for name in sorted(plain_ones)}
@@ -208,40 +189,50 @@ def _changes(c: dict[str, Any]) -> dict[str, Change]:
 def _connect(
     page: gr.Blocks, c: dict[str, Any], inputs: list[Any], view: gr.HTML, device: str
 ) -> None:
-    outputs = [view, c["y"], c["x"], c["layer"], c["tap"], c["group"], c["palette"]]
     # The device does one run at a time; the viewer alone shows that one is under way.
     running = {**QUIET, "concurrency_id": "device", "show_progress": "minimal",
                "show_progress_on": view}  # fmt: skip
-
-    def answer(asked: Asked) -> tuple[Any, ...]:
-        text, y, x, exploration = draw(asked, device)
-        return text, y, x, *_choices(asked, exploration)
-
-    @clear_errors
-    def redraw(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401
-        return answer(Asked(*values))
-
-    @clear_errors
-    def pin(event: gr.EventData, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
-        asked = Asked(*values)
-        exploration, _ = run(asked, device)
-        y, x = clicked(event._data, exploration)
-        return answer(replace(asked, y=y, x=x))
+    first = _first_asked(c)
 
     def changed(change: Change) -> Callable[..., tuple[Any, ...]]:
         @clear_errors
         def handler(value: Any, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
             asked = change.adjust(value, Asked(*values))
-            return *answer(asked), *change.tell(asked)
+            return draw(asked, device), *change.tell(asked)
 
         return handler
 
-    page.load(redraw, inputs, outputs, **running)
-    view.pin(pin, inputs, outputs, **running)
     for name, change in _changes(c).items():
         listen = c["photo"].upload if name == "photo" else c[name].input
-        listen(changed(change), [change.source, *inputs], [*outputs, *change.targets], **running)
-    c["photo"].clear(redraw, inputs, outputs, **running)
+        listen(changed(change), [change.source, *inputs], [view, *change.targets], **running)
+
+    @clear_errors
+    def redraw(*values: Any) -> str:  # noqa: ANN401
+        return draw(Asked(*values), device)
+
+    c["photo"].clear(redraw, inputs, view, **running)
+    kernel, shown = c["kernel"], [c[name] for name in _shown(FIRST.operator)]
+
+    @clear_errors
+    def follow_link(request: gr.Request) -> dict[Any, Any]:
+        """Open what the address asks for; without a query, the example is there already."""
+        link = from_query(dict(request.query_params), first)
+        if link == Link(first, ViewState(), None, ()):
+            return {}
+        asked = link.asked
+        updates = dict(zip([kernel, *shown], _reveal(asked.operator), strict=True))
+        for name, component in c.items():
+            if name in Asked.__dataclass_fields__ and name != "photo":
+                updates[component] = _set(updates.get(component), getattr(asked, name))
+        updates[kernel]["value"] = _square(asked.kernel_height, asked.kernel_width)
+        updates[c["strength"]] |= _strength_slider(asked.field, asked.strength)
+        return updates | {view: open_link(link, device)}
+
+    page.load(follow_link, None, [view, *c.values()], **running)
+
+
+def _set(update: dict[str, Any] | None, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    return (update or gr.update()) | {"value": value}
 
 
 def _square(height: int, width: int) -> int | None:
@@ -249,12 +240,14 @@ def _square(height: int, width: int) -> int | None:
     return height if height == width and height in KERNEL_SIZES else None
 
 
-def _strength_slider(field: str) -> Any:  # noqa: ANN401
-    """The slider in the field's own unit, at the field's default."""
+def _strength_slider(field: str, value: float | None = None) -> dict[str, Any]:
+    """The slider in the field's own unit, at the field's default where no value is given."""
     row = FIELDS[field]
-    label = f"strength, {row.unit}" if row.unit else "strength"
-    return gr.Slider(
-        maximum=row.maximum, value=row.default, label=label, interactive=field != "zero"
+    return gr.update(
+        maximum=row.maximum,
+        value=row.default if value is None else value,
+        label=f"strength, {row.unit}" if row.unit else "strength",
+        interactive=field != "zero",
     )
 
 
@@ -267,12 +260,6 @@ def _reveal(operator: str) -> list[Any]:
     ]
 
 
-def _rescaled(before: int, asked: Asked) -> Asked:
-    """Keep the position on its place of the image under another stride."""
-    scale = before / asked.stride
-    return replace(asked, y=round((asked.y or 0) * scale), x=round((asked.x or 0) * scale))
-
-
 def _accept(photo: str) -> str | None:
     """Keep an upload that is a picture; of another, say why and let it go."""
     try:
@@ -281,15 +268,3 @@ def _accept(photo: str) -> str | None:
         gr.Warning(plain(str(error)), title="Not a picture that can be read", duration=20)
         return None
     return photo
-
-
-def _choices(asked: Asked, exploration: Exploration) -> tuple[Any, ...]:
-    """What the toolbar can choose from, for layer, tap, group and palette."""
-    sampling = exploration.sampling
-    layer, choice = choose(asked, exploration)
-    return (
-        gr.Radio(layers_for(sampling), value=layer),
-        gr.Number(choice.tap, interactive=LAYERS[layer].per_tap and sampling.taps > 1),
-        gr.Number(choice.group, interactive=sampling.groups > 1),
-        gr.Dropdown(interactive=layer == "field colours"),
-    )

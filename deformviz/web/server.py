@@ -11,9 +11,9 @@ import gradio as gr
 from .. import examples
 from ..device import describe
 from ..images import decode, to_data_uri
-from . import explore_tab
+from ..viewer import bundle
+from . import explore_tab, numbers, viewer
 from .guard import refuse_links
-from .viewer import ROUTES
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
 _TOGGLE_CONTROLS = "() => { document.getElementById('explore').classList.toggle('dv-folded'); }"
@@ -73,9 +73,9 @@ def launch(
         allowed_paths=[],
         max_file_size="50mb",
         state_session_capacity=200,
-        app_kwargs={"routes": ROUTES},
+        app_kwargs={"routes": [*viewer.ROUTES, *numbers.ROUTES]},
         theme=_theme(),
-        css=_STYLE.read_text() + _thumbnails(),
+        css=_STYLE.read_text() + bundle.style() + _thumbnails(),
         **options,
     )
     return page

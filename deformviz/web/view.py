@@ -7,80 +7,34 @@ from typing import Any
 
 import numpy as np
 import torch
-from plotly.io.json import to_json_plotly
 
-from ..analysis import ShiftResult, Terms, terms_at
+from ..analysis import ShiftResult
 from ..explore import Check, Exploration
 from ..explore.convolutions import COLORS
 from ..fields import FIELDS
-from ..figures import (
-    LAYERS,
-    Choice,
-    as_picture,
-    display_range,
-    kernel_figure,
-    output_figure,
-    sampling_figure,
-)
-from ..figures.points import tap_colors
+from ..figures import as_picture, display_range
 from ..images import Photo, to_data_uri
 from ..sampling import Sampling
+from ..viewer.scene import scene
+from .numbers import downloads_part, numbers_part
 
-_MOST_ROWS = 200
 
-
-def view_json(
-    run: Exploration,
-    photo: Photo,
-    *,
-    y: int,
-    x: int,
-    layer: str,
-    choice: Choice,
-    channel: int = 0,
-    shifts: dict[str, Any] | None = None,
-) -> str:
-    """What the viewer draws, as one string.
-
-    Args:
-        run: what was computed.
-        photo: the image that it read.
-        y, x: the output position.
-        layer, choice: what lies over the image.
-        channel: the output channel whose sum is shown.
-        shifts: `shifts_part`, for the spatial shift.
-    """
-    sampling = run.sampling
-    figures = {
-        "image": sampling_figure(
-            sampling,
-            photo.pixels,
-            y=y,
-            x=x,
-            layer=layer,
-            choice=choice,
-            # Dots of several groups have the same colours: one group at a time.
-            group=choice.group if sampling.groups > 1 and sampling.taps > 1 else None,
-        ),
-        "output": output_figure(sampling, run.picture, y=y, x=x),
-        "kernel": kernel_figure(sampling, y, x),
-    }
-    view = {
-        "id": identity(run, layer, y, x),
-        "figures": {name: figure.to_plotly_json() for name, figure in figures.items()},
+def view_part(run: Exploration, photo: Photo) -> dict[str, Any]:
+    """What the viewer draws first, as plain JSON types and figures."""
+    return {
+        **scene(run.sampling, photo.pixels, picture=run.picture),
+        "id": identity(run),
         "status": status(run),
         "notes": list(photo.notes),
-        "caption": caption(run, layer, choice),
         "outputCaption": output_caption(run),
+        "channels": channel_names(run.sampling),
         "checks": [check_part(check) for check in run.checks],
-        "terms": terms_part(run, y, x, channel),
-        "shifts": shifts,
+        "data": numbers_part(run, photo),
+        "downloads": downloads_part(run, photo),
     }
-    text: str = to_json_plotly(view)
-    return text
 
 
-def identity(run: Exploration, layer: str, y: int, x: int) -> str:
+def identity(run: Exploration) -> str:
     """What is shown, for a test, or for a person with the browser's inspector."""
     settings = run.settings
     (kh, kw), (height, width) = settings.kernel_size, run.sampling.input_size
@@ -90,8 +44,6 @@ def identity(run: Exploration, layer: str, y: int, x: int) -> str:
         f"{kh} x {kw}",
         f"{height} x {width}",
         f"{settings.field} {strength:g}",
-        layer,
-        f"{y}, {x}",
     )
     return " | ".join(parts)
 
@@ -108,26 +60,6 @@ def status(run: Exploration) -> str:
     return f"{sampling.name}, {kernel}{size}, {run.device.upper()}, {run.milliseconds:.0f} ms"
 
 
-def caption(run: Exploration, layer: str, choice: Choice) -> str:
-    """What the picture over the image means, in the operator's own terms."""
-    sampling = run.sampling
-    group = f" of group {choice.group}" if sampling.groups > 1 else ""
-    if LAYERS[layer].per_tap:
-        row, column = divmod(choice.tap, sampling.kernel.size[1])
-        place = f"tap {choice.tap} (row {row}, column {column})" if sampling.taps > 1 else "the tap"
-        where = "" if layer == "arrows" else ", drawn at the output position"
-        return f"{layer} of {place}{group}{where}"
-    if layer == "points":
-        if sampling.taps == 1:
-            return "□ the position, ● where each copy reads: its content moves back"
-        size = ", its area is the mask" if sampling.mask is not None else ""
-        shown = f", offset group {choice.group}" if group else ""
-        return f"□ the regular grid, ● where it is read{size}{shown}"
-    if layer == "regions":
-        return "every region has a kernel of its own"
-    return f"{layer}, as it is appended to the image's channels"
-
-
 def output_caption(run: Exploration) -> str:
     """How the output became a picture."""
     assert run.sampling.output is not None
@@ -138,7 +70,7 @@ def output_caption(run: Exploration) -> str:
         parts.append(f"mid-grey is 0, white {high:.2g}")
     elif high != 1:
         parts.append(f"white is {high:.2g}")
-    return ", ".join(parts) or "click to choose a position"
+    return ", ".join(parts) or "click to pin a position"
 
 
 def check_part(check: Check) -> dict[str, Any]:
@@ -146,57 +78,23 @@ def check_part(check: Check) -> dict[str, Any]:
     return {"claim": check.claim, "difference": check.difference, "passed": check.passed}
 
 
-def terms_part(run: Exploration, y: int, x: int, channel: int) -> dict[str, Any]:
-    """The formula at one position, a row for each term that has a weight."""
-    sampling = run.sampling
-    terms = terms_at(sampling, y, x, channel)
-    assert terms.output is not None
-    assert terms.difference is not None
-    weighty = (terms.weights != 0).nonzero().tolist()  # [n, 2]: input channel, tap
-    several = len({row for row, _ in weighty}) > 1
-    rows = [_row(sampling, terms, row, tap, several) for row, tap in weighty[:_MOST_ROWS]]
-    return {
-        "symbol": f"y({y}, {x})",
-        "total": terms.total,
-        "output": terms.output,
-        "difference": terms.difference,
-        "passed": terms.difference <= run.checks[-1].tolerance,
-        "bias": terms.bias,
-        "omitted": terms.weights.numel() - len(rows),
-        "rows": rows,
-    }
-
-
-def _row(sampling: Sampling, terms: Terms, row: int, tap: int, several: bool) -> dict[str, Any]:
-    channel = int(terms.channels[row])
-    group = channel // (_channels(sampling) // sampling.groups)
-    point, base = terms.points[row, tap], terms.base[row, tap]
-    neighbours = zip(
-        terms.neighbours[row, tap].tolist(), terms.neighbour_weights[row, tap].tolist(), strict=True
-    )
-    return {
-        "label": f"{tap} {channel_name(sampling, channel)}" if several else str(tap),
-        "color": str(tap_colors(sampling)[group, tap]),
-        "base": base.tolist(),
-        "offset": (point - base).tolist(),
-        "point": point.tolist(),
-        "neighbours": [{"y": y, "x": x, "weight": weight} for (y, x), weight in neighbours],
-        "value": float(terms.values[row, tap]),
-        "mask": float(terms.mask[row, tap]),
-        "weight": float(terms.weights[row, tap]),
-        "product": float(terms.products[row, tap]),
-    }
-
-
-def _channels(sampling: Sampling) -> int:
+def channel_names(sampling: Sampling) -> dict[str, list[str]]:
+    """The names of the channels: as the record has them, else the colours they come from."""
     assert sampling.input is not None
-    return sampling.input.shape[0]
+    assert sampling.output is not None
+    inputs, outputs = sampling.input.shape[0], sampling.output.shape[0]
+    return {
+        "input": list(sampling.channel_names) or [color_name(i) for i in range(inputs)],
+        "output": [color_name(i) for i in range(outputs)],
+    }
 
 
-def channel_name(sampling: Sampling, channel: int) -> str:
-    """As the record names it; else its colour, further copies of the photo numbered."""
-    if sampling.channel_names:
-        return sampling.channel_names[channel]
+def color_name(channel: int) -> str:
+    """A colour of the photo; of further copies of it, numbered.
+
+    >>> color_name(4)
+    'green 2'
+    """
     copy, color = divmod(channel, 3)
     return COLORS[color] if copy == 0 else f"{COLORS[color]} {copy + 1}"
 

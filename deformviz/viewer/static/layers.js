@@ -3,7 +3,7 @@
 
 import { brief } from './dom.js';
 
-/* global PALETTES -- colour tables [n][3] by name, that the bundle brings along */
+// PALETTES: colour tables [n][3] by name, that the bundle brings along.
 
 /** The value below which 99 % of the finite ones lie, so that one wild offset does not rule. */
 export function robustTop(values) {

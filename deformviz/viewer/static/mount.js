@@ -1,4 +1,4 @@
-/* Where a page begins: `deformviz.mount(element)` gives a viewer to show views with. */
+/* Where a page begins: in a file that stands alone, and in the app. */
 
 import { Viewer } from './viewer.js';
 
@@ -6,4 +6,33 @@ import { Viewer } from './viewer.js';
 export function mount(root, share) {
   root.viewer ??= new Viewer(root, share);
   return root.viewer;
+}
+
+/** Show the views that Gradio hands over in `props.value`; `base` is where the app is mounted. */
+export function mountInPage(root, base, props, watch) {
+  const viewer = mount(root, shareInAddress);
+  let shown = null;
+  const show = () => {
+    if (!props.value || props.value === shown) return;
+    shown = props.value;
+    const view = JSON.parse(shown);
+    for (const each of new Set([view, view.kept ?? view])) mountAddresses(each, base);
+    viewer.show(view);
+  };
+  watch('value', show);
+  show();
+}
+
+function mountAddresses(view, base) {
+  const { data, downloads } = view;
+  data.url = base + data.url;
+  view.downloads = Object.fromEntries(Object.entries(downloads).map(([text, path]) => [text, base + path]));
+}
+
+/** The page's address is the state; what is not the viewer's, such as Gradio's theme, stays in it. */
+function shareInAddress(query) {
+  const url = new URL(window.location.href);
+  const others = [...url.searchParams].filter(([name]) => name.startsWith('__'));
+  url.search = new URLSearchParams([...others, ...new URLSearchParams(query)]).toString();
+  window.history.replaceState(window.history.state, '', url);
 }

@@ -1,10 +1,10 @@
-/* What a run says of itself beside the picture: its checks, and the five ways to shift. */
+/* What a run says of itself beside the picture: its names, checks, files, and the five shifts. */
 
 import { element } from './dom.js';
 
 const power = (value, digits) => (value === 0 ? '0' : value.toExponential(digits));
 
-export function drawChecks(box, checks) {
+function drawChecks(box, checks) {
   box.replaceChildren(...checks.map((check) => {
     const badge = element('span', { class: `dv-check ${check.passed ? 'dv-passed' : 'dv-failed'}` });
     badge.append(
@@ -29,7 +29,7 @@ function shiftCell(result) {
   return cell;
 }
 
-export function drawShifts(box, shifts) {
+function drawShifts(box, shifts) {
   box.hidden = !shifts;
   box.className = 'dv-shifts';
   if (!shifts) return;
@@ -47,4 +47,20 @@ export function drawShifts(box, shifts) {
   }
   table.append(head, body);
   box.replaceChildren(element('div', { class: 'dv-formula' }, shifts.title), table);
+}
+
+function drawDownloads(menu, downloads) {
+  for (const old of menu.querySelectorAll('a')) old.remove();
+  for (const [text, href] of Object.entries(downloads)) {
+    menu.append(element('a', { href, download: '' }, text));
+  }
+}
+
+/** Write all that a view says in words. */
+export function writeRun(viewer, view) {
+  const texts = { status: view.status, notes: view.notes.join(' · '), caption: view.caption, 'output-caption': view.outputCaption };
+  for (const [name, text] of Object.entries(texts)) viewer.part(name).textContent = text;
+  drawChecks(viewer.part('checks'), view.checks);
+  drawShifts(viewer.part('more'), view.shifts);
+  drawDownloads(viewer.part('exports'), view.downloads ?? {});
 }

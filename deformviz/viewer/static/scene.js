@@ -86,6 +86,13 @@ export class Scene {
     return [top + ((y + 0.5) * height) / this.h, left + ((x + 0.5) * width) / this.w];
   }
 
+  /** Where the output's map, or the input's, lies on the image: (top, left, height, width). */
+  box(ofInput) {
+    if (!ofInput) return this.view.outputBox;
+    const { image_origin: origin, image_stride: stride } = this.grid;
+    return [origin[0] - stride[0] / 2, origin[1] - stride[1] / 2, this.H * stride[0], this.W * stride[1]];
+  }
+
   // --- what a position reads -----------------------------------------------------------------
 
   /** null until the offsets have come, but for the one position that came with the picture. */

@@ -1,6 +1,6 @@
 /* The viewer's state as a link's query; `deformviz.viewer.state` reads it back. */
 
-/* global FIRST_STATE -- the state that a link need not mention; the bundle brings it along */
+// FIRST_STATE: what a link need not mention; the bundle brings it along.
 
 export const firstState = () => ({ ...FIRST_STATE });
 

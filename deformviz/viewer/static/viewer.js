@@ -5,20 +5,21 @@
  * layers and formula are computed here.
  */
 
+import { act } from './actions.js';
 import { clamp, number, shape } from './dom.js';
+import { Comparison } from './comparison.js';
 import { Controls } from './controls.js';
-import { pictureSVG, save, toPNG } from './picture.js';
-import { difference, nearest, paintDifference, paintOverlays } from './layers.js';
+import { nearest, paintOverlays } from './layers.js';
+import { Hands } from './hands.js';
 import { inIdleTime, loadTensors } from './loading.js';
 import { Pane } from './pane.js';
+import { Play } from './play.js';
 import { Readers } from './readers.js';
-import { drawChecks, drawShifts } from './runs.js';
+import { writeRun } from './runs.js';
 import { Scene } from './scene.js';
 import { Side } from './side.js';
-import { firstState, matrixOf, stateQuery, sweepPosition, unmoved } from './state.js';
+import { firstState, matrixOf, stateQuery, unmoved } from './state.js';
 
-const SWEEP_SECONDS = 24;
-const MORPH_SECONDS = 1.6;
 const LAYERS = ['arrows', 'over', 'tap', 'group', 'palette', 'output_channel'];
 
 export class Viewer {
@@ -30,10 +31,13 @@ export class Viewer {
     this.edit = unmoved();
     this.a = this.makeSide('a');
     this.b = null;
+    this.comparison = new Comparison(this);
     this.output = new Pane(root.querySelector('.dv-output .dv-pane'));
     this.marker = shape('rect', { class: 'dv-marker' }, this.output.overlay);
     this.readers = new Readers(this.output.shade);
-    this.controls = new Controls(root, (change) => this.set(change), (name) => this.act(name));
+    this.controls = new Controls(root, (change) => this.set(change), (name) => act(this, name));
+    this.hands = new Hands(this);
+    this.play = new Play(this);
     this.drawing = Promise.resolve();
     this.listen();
   }
@@ -47,7 +51,7 @@ export class Viewer {
       image: find(`figure[data-side="${name}"] .dv-pane`),
       kernel: find(`.dv-kernel-box[data-side="${name}"]`),
       terms: find(`[data-terms="${name}"]`),
-    }, (...event) => this.onTap(...event));
+    }, (...event) => this.hands.onTap(...event));
     side.image.onMoved = () => this.onZoom(side);
     side.kernel.onMoved = () => this.drawPosition();
     side.image.onHover((place) => this.hoverImage(side, place));
@@ -56,8 +60,6 @@ export class Viewer {
   }
 
   get sides() { return this.b?.scene ? [this.a, this.b] : [this.a]; }
-
-  get stillness() { return window.matchMedia('(prefers-reduced-motion: reduce)').matches; }
 
   // --- views ---------------------------------------------------------------------------------
 
@@ -76,16 +78,16 @@ export class Viewer {
     const scene = same ? Object.assign(before, { view }) : new Scene(view);
     if (!same) this.a.reset(scene);
     this.place(before, scene, Boolean(view.state));
-    this.write(view);
+    writeRun(this, view);
     this.controls.offer(scene);
     await this.a.image.draw(view.figures.image, this.state.zoom);
     if (this.b === null || !this.b.scene) await this.output.draw(view.figures.output);
     this.drawAll();
     this.root.dataset.view = view.id;
     this.root.classList.remove('dv-waiting');
-    if (view.kept && !this.b?.scene) await this.keep(view.kept);
+    if (view.kept && !this.b?.scene) await this.comparison.keep(view.kept);
     if (!same) this.load(this.a);
-    if (this.state.sweep) this.sweep(true);
+    if (this.state.sweep) this.play.sweep(true);
   }
 
   /** Keep the pin on its place of the image when the output's size changes. */
@@ -103,22 +105,6 @@ export class Viewer {
     }
     Object.assign(state, { tap: Math.min(state.tap, scene.K - 1), group: Math.min(state.group, scene.G - 1) });
     if (before !== scene) this.edit = unmoved();
-  }
-
-  write(view) {
-    this.part('status').textContent = view.status;
-    this.part('notes').textContent = view.notes.join(' · ');
-    this.part('caption').textContent = view.caption;
-    this.part('output-caption').textContent = view.outputCaption;
-    drawChecks(this.part('checks'), view.checks);
-    drawShifts(this.part('more'), view.shifts);
-    const links = Object.entries(view.downloads ?? {}).map(([text, href]) => {
-      const link = document.createElement('a');
-      Object.assign(link, { href, textContent: text, download: '' });
-      return link;
-    });
-    for (const old of this.part('exports').querySelectorAll('a')) old.remove();
-    this.part('exports').append(...links);
   }
 
   /** Fetch a side's numbers, and then sort its points for the look-up from pixel to readers. */
@@ -158,20 +144,12 @@ export class Viewer {
     const scenes = this.sides.map((side) => side.scene);
     const states = this.sides.map((side) => nearest(side.scene, side.state ?? this.state));
     paintOverlays(scenes, states).forEach((painted, i) => {
-      this.sides[i].image.lay(painted, painted && boxOf(scenes[i], painted.ofInput));
+      this.sides[i].image.lay(painted, painted && scenes[i].box(painted.ofInput));
       this.sides[i].drawArrows({ ...states[i], morph: this.state.morph });
     });
     this.root.dataset.layers = JSON.stringify(states.map(({ over, tap, group }) => ({ over, tap, group })));
-    if (this.sides.length === 2) this.drawDifference();
+    if (this.sides.length === 2) this.comparison.drawDifference();
     else this.output.lay(null);
-  }
-
-  drawDifference() {
-    const found = difference(this.a.scene, this.b.scene, this.state);
-    this.part('output-caption').textContent = found.problem ?? found.title;
-    const { h, w } = this.a.scene;
-    const painted = found.values ? { ...paintDifference(found), width: w, height: h } : null;
-    this.output.lay(painted, [-0.5, -0.5, h, w]);
   }
 
   /** Draw the position in all views. */
@@ -189,6 +167,7 @@ export class Viewer {
     this.mark();
     this.controls.showPosition(state);
     this.root.dataset.position = `${state.y}, ${state.x}`;
+    this.root.classList.toggle('dv-held', state.pinned);
     this.tellState();
   }
 
@@ -231,7 +210,7 @@ export class Viewer {
     this.output.onHover((place) => this.hoverOutput(place));
     this.output.onClick((place) => this.pin(...this.onOutput(place)));
     for (const pane of this.root.querySelectorAll('.dv-pane')) {
-      pane.addEventListener('keydown', (event) => this.onKey(event));
+      pane.addEventListener('keydown', (event) => this.hands.onKey(event));
     }
   }
 
@@ -243,7 +222,7 @@ export class Viewer {
   hoverImage(side, place) {
     if (!side.scene) return;
     if (!place) { this.showReaders(side, null); return; }
-    this.sweep(false);
+    this.play.sweep(false);
     if (!this.state.pinned) {
       const [y, x] = side.scene.positionAt(...place);
       this.moveTo(...(side === this.a ? [y, x] : this.a.scene.positionAt(...side.scene.groundOf(y, x))));
@@ -253,7 +232,7 @@ export class Viewer {
 
   hoverOutput(place) {
     if (!place || !this.a.scene) return;
-    this.sweep(false);
+    this.play.sweep(false);
     if (!this.state.pinned) this.moveTo(...this.onOutput(place));
   }
 
@@ -292,7 +271,7 @@ export class Viewer {
     this.state.pinned = false;
     this.unmove();
     this.drawPosition();
-    this.part('said').textContent = 'position free';
+    this.tell('position free');
   }
 
   unmove() {
@@ -300,12 +279,14 @@ export class Viewer {
     this.controls.showEdit(this.state, this.edit);
   }
 
-  /** Tell a screen reader where the pin is and what it gives. */
+  /** For a screen reader alone. */
+  tell(text) { this.part('said').textContent = text; }
+
+  /** Tell where the pin is and what it gives. */
   say() {
     const { terms, reading } = this.a;
-    if (terms && reading) {
-      this.part('said').textContent = `pinned y ${reading.y}, x ${reading.x}: output ${number(terms.total, 4)}, ${terms.rows.length} terms`;
-    }
+    if (!terms || !reading) return;
+    this.tell(`pinned y ${reading.y}, x ${reading.x}: output ${number(terms.total, 4)}, ${terms.rows.length} terms`);
   }
 
   /** A change of the state by a control. */
@@ -326,204 +307,6 @@ export class Viewer {
     if (LAYERS.some((name) => name in change)) this.drawLayers();
     this.drawPosition();
     this.controls.show(this.state, this.edit, scene);
-  }
-
-  async act(name) {
-    const actions = {
-      morph: () => this.playMorph(),
-      sweep: () => this.sweep(!this.sweeping),
-      pin: () => (this.state.pinned ? this.free() : this.pin(this.state.y, this.state.x)),
-      unmove: () => { this.unmove(); this.drawPosition(); },
-      compare: () => (this.b?.scene ? this.drop() : this.keep(this.a.scene.view)),
-      svg: () => save(new Blob([pictureSVG(this)], { type: 'image/svg+xml' }), 'deformviz.svg'),
-      png: async () => save(await toPNG(pictureSVG(this)), 'deformviz.png'),
-      link: () => this.copyLink(),
-    };
-    await actions[name]();
-  }
-
-  async copyLink() {
-    const button = this.controls.action('link');
-    try {
-      await navigator.clipboard.writeText(window.location.href);
-      button.textContent = 'copied';
-    } catch {
-      button.textContent = 'copy it from the address bar';
-    }
-    setTimeout(() => { button.textContent = 'copy link'; }, 2000);
-  }
-
-  // --- keys ----------------------------------------------------------------------------------
-
-  onKey(event) {
-    if (!this.a.scene) return;
-    const step = event.shiftKey ? 10 : 1;
-    const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
-    const keys = {
-      Escape: () => this.free(),
-      Enter: () => this.pin(this.state.y, this.state.x),
-      '[': () => this.lightNext(-1),
-      ']': () => this.lightNext(1),
-      '+': () => this.zoomBy(0.8),
-      '=': () => this.zoomBy(0.8),
-      '-': () => this.zoomBy(1.25),
-      0: () => this.zoomBy(Infinity),
-    };
-    const known = event.key in moves || event.key in keys;
-    if (!known || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    this.sweep(false);
-    if (event.key in keys) keys[event.key]();
-    else if (event.altKey) this.nudge(moves[event.key], step);
-    else this.step(moves[event.key]);
-  }
-
-  step([dy, dx]) {
-    const { h, w } = this.a.scene;
-    this.pin(clamp(this.state.y + dy, 0, h - 1), clamp(this.state.x + dx, 0, w - 1));
-  }
-
-  lightNext(step) {
-    const count = this.a.scene.G * this.a.scene.K;
-    const n = this.a.lit === null ? (step > 0 ? 0 : count - 1) : (this.a.lit + step + count) % count;
-    for (const side of this.sides) side.light(n);
-    this.part('said').textContent = `tap ${n}: ${this.a.formula.rows[n].node.textContent}`;
-  }
-
-  /** Move the lit tap by a quarter of a pixel, with Shift by two and a half. */
-  nudge(direction) {
-    if (this.a.lit === null) return;
-    const [dy, dx] = this.edit.dragged.get(this.a.lit) ?? [0, 0];
-    this.edit.dragged.set(this.a.lit, [dy + direction[0] / 4, dx + direction[1] / 4]);
-    this.state.pinned = true;
-    this.drawPosition();
-  }
-
-  zoomBy(factor) {
-    const { xaxis, yaxis } = this.a.scene.view.figures.image.layout;
-    if (factor === Infinity) {
-      this.a.image.zoom = [yaxis.range[1], xaxis.range[0], yaxis.range[0], xaxis.range[1]];
-      return;
-    }
-    const [cy, cx] = this.a.scene.groundOf(this.state.y, this.state.x);
-    const [top, left, bottom, right] = this.a.image.zoom;
-    this.a.image.zoom = [cy + (top - cy) * factor, cx + (left - cx) * factor, cy + (bottom - cy) * factor, cx + (right - cx) * factor];
-  }
-
-  // --- taps ----------------------------------------------------------------------------------
-
-  onTap(side, where, what, n, event) {
-    if (what === 'light') {
-      for (const each of this.sides) each.light(n !== null && n < each.scene.G * each.scene.K ? n : null);
-    } else this.grab(side, where, n, event);
-  }
-
-  /** Drag a tap; a press without a movement chooses it for the layers. */
-  grab(side, where, n, down) {
-    down.preventDefault();
-    down.stopPropagation();
-    const { scene } = side;
-    const { image_stride: stride } = scene.grid;
-    const unit = where === 'image' ? [side.image.scale * stride[0], side.image.scale * stride[1]] : [side.kernel.unit, side.kernel.unit];
-    const [y, x] = this.edit.dragged.get(n) ?? [0, 0];
-    let moved = false;
-    const move = (event) => {
-      const delta = [(event.clientY - down.clientY) / unit[0], (event.clientX - down.clientX) / unit[1]];
-      moved ||= Math.hypot(...delta) * unit[0] > 3;
-      if (!moved) return;
-      this.state.pinned = true;
-      this.edit.dragged.set(n, [y + delta[0], x + delta[1]]);
-      this.drawPosition();
-    };
-    const drop = () => {
-      window.removeEventListener('pointermove', move, true);
-      if (!moved) this.set({ tap: n % scene.K, group: Math.floor(n / scene.K) });
-    };
-    window.addEventListener('pointermove', move, true);
-    window.addEventListener('pointerup', drop, { once: true, capture: true });
-  }
-
-  // --- play ----------------------------------------------------------------------------------
-
-  playMorph() {
-    const button = this.controls.action('morph');
-    if (this.morphing) { this.morphing = false; return; }
-    this.morphing = true;
-    button.textContent = '❚❚';
-    button.setAttribute('aria-label', 'pause');
-    const start = performance.now();
-    const from = this.state.morph < 1 ? this.state.morph : 0;
-    const turn = (now) => {
-      const part = Math.max(0, now - start) / 1000 / MORPH_SECONDS;
-      const morph = this.stillness ? 1 : Math.min(1, from + part);
-      if (this.morphing) {
-        this.set({ morph });
-        this.controls.nodes.morph.value = morph;
-      }
-      if (this.morphing && morph < 1) { requestAnimationFrame(turn); return; }
-      this.morphing = false;
-      button.textContent = '▶';
-      button.setAttribute('aria-label', 'play from regular to deformed');
-    };
-    requestAnimationFrame(turn);
-  }
-
-  /** Walk over the output until someone hovers; in steps where motion is not wanted. */
-  sweep(on) {
-    if (on === Boolean(this.sweeping)) return;
-    this.controls.action('sweep').setAttribute('aria-pressed', on);
-    this.state.sweep = on;
-    if (!on) {
-      this.sweeping = null;
-      this.tellState();
-      return;
-    }
-    this.state.pinned = false;
-    const { stillness } = this;
-    const mine = {};
-    this.sweeping = mine;
-    const start = performance.now();
-    const step = (now) => {
-      if (this.sweeping !== mine) return;
-      const { h, w } = this.a.scene;
-      this.moveTo(...sweepPosition((now - start) / 1000 / SWEEP_SECONDS, h, w));
-      if (stillness) setTimeout(() => step(performance.now()), 1000);
-      else requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
-  }
-
-  // --- comparison ----------------------------------------------------------------------------
-
-  /** Keep a view as B, beside those that follow. */
-  async keep(view) {
-    this.b ??= this.makeSide('b');
-    this.setComparing(true);
-    const scene = view === this.a.scene.view ? this.a.scene : new Scene(view);
-    this.b.state = { ...this.state, ...view.state };
-    this.b.reset(scene);
-    this.part('name-b').textContent = `B, kept: ${view.status}`;
-    await this.b.image.draw(view.figures.image, this.a.image.zoom);
-    await this.a.image.draw(this.a.scene.view.figures.image);
-    if (!scene.ready) await this.load(this.b);
-    this.drawAll();
-  }
-
-  drop() {
-    this.b.scene = null;
-    this.setComparing(false);
-    this.part('output-caption').textContent = this.a.scene.view.outputCaption;
-    this.output.draw(this.a.scene.view.figures.output).then(() => this.drawAll());
-  }
-
-  setComparing(on) {
-    this.root.classList.toggle('dv-comparing', on);
-    for (const node of this.root.querySelectorAll('[data-side="b"], [data-terms="b"]')) node.hidden = !on;
-    this.part('name-a').textContent = on ? 'A' : 'input';
-    this.part('output-name').textContent = on ? 'A − B' : 'output';
-    const button = this.controls.action('compare');
-    button.setAttribute('aria-pressed', on);
-    button.textContent = on ? 'end comparison' : 'compare';
   }
 
   // --- the link ------------------------------------------------------------------------------
@@ -550,10 +333,3 @@ export class Viewer {
 }
 
 const close = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-3);
-
-/** Where a map lies on the image: (top, left, height, width). */
-function boxOf(scene, ofInput) {
-  if (!ofInput) return scene.view.outputBox;
-  const { image_origin: origin, image_stride: stride } = scene.grid;
-  return [origin[0] - stride[0] / 2, origin[1] - stride[1] / 2, scene.H * stride[0], scene.W * stride[1]];
-}

@@ -1,0 +1,55 @@
+/* A view that is kept as B beside those that follow, A; and how far they differ. */
+
+import { difference, paintDifference } from './layers.js';
+import { Scene } from './scene.js';
+
+export class Comparison {
+  constructor(viewer) {
+    this.viewer = viewer;
+  }
+
+  /** Keep a view; one that a link asked for brings its own state and numbers. */
+  async keep(view) {
+    const { viewer } = this;
+    viewer.b ??= viewer.makeSide('b');
+    const scene = view === viewer.a.scene.view ? viewer.a.scene : new Scene(view);
+    viewer.b.state = { ...viewer.state, ...view.state };
+    viewer.b.reset(scene);
+    this.show(true);
+    viewer.part('name-b').textContent = `B, kept: ${view.status}`;
+    await viewer.b.image.draw(view.figures.image, viewer.a.image.zoom);
+    if (!scene.ready) await viewer.load(viewer.b);
+    viewer.drawAll();
+  }
+
+  /** End the comparison. */
+  drop() {
+    const { viewer } = this;
+    viewer.b.scene = null;
+    this.show(false);
+    viewer.part('output-caption').textContent = viewer.a.scene.view.outputCaption;
+    return viewer.output.draw(viewer.a.scene.view.figures.output).then(() => viewer.drawAll());
+  }
+
+  show(on) {
+    const { viewer } = this;
+    viewer.root.classList.toggle('dv-comparing', on);
+    for (const node of viewer.root.querySelectorAll('[data-side="b"], [data-terms="b"]')) node.hidden = !on;
+    viewer.part('name-a').textContent = on ? 'A' : 'input';
+    viewer.part('output-name').textContent = on ? 'A − B' : 'output';
+    const button = viewer.controls.action('compare');
+    button.setAttribute('aria-pressed', on);
+    button.textContent = on ? 'end comparison' : 'compare';
+  }
+
+  /** In the place of the output: what lies over the images of both, as A − B. */
+  drawDifference() {
+    const { viewer } = this;
+    const { a, b, state, output } = viewer;
+    const found = difference(a.scene, b.scene, state);
+    viewer.part('output-caption').textContent = found.problem ?? found.title;
+    const { h, w } = a.scene;
+    const painted = found.values ? { ...paintDifference(found), width: w, height: h } : null;
+    output.lay(painted, [-0.5, -0.5, h, w]);
+  }
+}

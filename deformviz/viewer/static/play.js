@@ -1,0 +1,72 @@
+/* What moves by itself, once a person has asked for it; where motion is not wanted, in steps. */
+
+import { sweepPosition } from './state.js';
+
+const SWEEP_SECONDS = 24;
+const MORPH_SECONDS = 1.6;
+const PLAY = 'play from regular to deformed';
+
+const stillness = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+export class Play {
+  constructor(viewer) {
+    this.viewer = viewer;
+    this.morphing = false;
+    this.sweeping = null;
+  }
+
+  /** From where the slider is to the deformed grid, or from the start; pressed again, pause. */
+  morph() {
+    this.morphing = !this.morphing;
+    this.showMorphing();
+    if (!this.morphing) return;
+    const { state } = this.viewer;
+    const from = state.morph < 1 ? state.morph : 0;
+    const start = performance.now();
+    const turn = (now) => {
+      if (!this.morphing) return;
+      const part = Math.max(0, now - start) / 1000 / MORPH_SECONDS;
+      const morph = stillness() ? 1 : Math.min(1, from + part);
+      this.viewer.set({ morph });
+      this.viewer.controls.nodes.morph.value = morph;
+      if (morph < 1) requestAnimationFrame(turn);
+      else this.stopMorph();
+    };
+    requestAnimationFrame(turn);
+  }
+
+  stopMorph() {
+    this.morphing = false;
+    this.showMorphing();
+  }
+
+  showMorphing() {
+    const button = this.viewer.controls.action('morph');
+    button.textContent = this.morphing ? '❚❚' : '▶';
+    button.setAttribute('aria-label', this.morphing ? 'pause' : PLAY);
+  }
+
+  /** Walk over the output, until someone hovers. */
+  sweep(on) {
+    const { viewer } = this;
+    if (on === Boolean(this.sweeping)) return;
+    viewer.controls.action('sweep').setAttribute('aria-pressed', on);
+    viewer.state.sweep = on;
+    this.sweeping = on ? { start: performance.now() } : null;
+    if (!on) {
+      viewer.tellState();
+      return;
+    }
+    viewer.state.pinned = false;
+    const mine = this.sweeping;
+    const still = stillness();
+    const step = (now) => {
+      if (this.sweeping !== mine) return;
+      const { h, w } = viewer.a.scene;
+      viewer.moveTo(...sweepPosition((now - mine.start) / 1000 / SWEEP_SECONDS, h, w));
+      if (still) setTimeout(() => step(performance.now()), 1000);
+      else requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  }
+}

@@ -1,0 +1,46 @@
+"""What is asked for as the JSON that the page's viewer draws, links and comparisons included."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from plotly.io.json import to_json_plotly
+
+from ..viewer import ViewState
+from .asked import Asked, five_ways, run
+from .link import Link, to_query
+from .numbers import SHELF
+from .view import view_part
+
+
+def draw(asked: Asked, device: str, state: ViewState | None = None) -> str:
+    """Run, and say it in the viewer's words; without a state the viewer keeps the one it has."""
+    text: str = to_json_plotly(_view(asked, device, state))
+    return text
+
+
+def draw_example(asked: Asked, device: str, state: ViewState) -> str:
+    """As `draw`, for what every page opens on: its numbers are kept as long as the server runs."""
+    SHELF.put(*run(asked, device), for_good=True)
+    return draw(asked, device, state)
+
+
+def open_link(link: Link, device: str) -> str:
+    """What a link asks for, the view kept beside it and what was refused included."""
+    view = _view(link.asked, device, link.state)
+    if link.kept is not None:
+        view["kept"] = _view(link.kept.asked, device, link.kept.state)
+    view["notes"] += link.problems
+    text: str = to_json_plotly(view)
+    return text
+
+
+def _view(asked: Asked, device: str, state: ViewState | None) -> dict[str, Any]:
+    exploration, photo = run(asked, device)
+    view = view_part(exploration, photo)
+    view["query"] = urlencode(to_query(asked))
+    view["shifts"] = five_ways(asked, device) if asked.operator == "Spatial shift" else None
+    if state is not None:
+        view["state"] = state.json()
+    return view

@@ -1,0 +1,140 @@
+"""The numbers behind the pictures, over HTTP: the browser fetches them after the picture.
+
+A run is kept for a while under a name that cannot be guessed. What is kept is bounded; the page
+says so when it asks for a run that has been let go.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from ..explore import Exploration
+from ..export import save_npz
+from ..figures import save_sweep
+from ..images import Photo
+from ..viewer import View
+from ..viewer.wire import to_bytes, wire_size
+
+MOST_BYTES = 2 * 2**30
+"""Of all that is kept; the oldest goes first."""
+
+
+class Shelf:
+    """Runs by name, as many as `MOST_BYTES` hold.
+
+    Example:
+        >>> shelf = Shelf()
+        >>> shelf.get("no such run") is None
+        True
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._runs: OrderedDict[str, tuple[Exploration, Photo, int]] = OrderedDict()
+        self._names: dict[int, str] = {}
+        self._most = most_bytes
+        self._lock = threading.Lock()
+
+    def put(self, run: Exploration, photo: Photo, *, for_good: bool = False) -> str:
+        """Keep a run, `for_good` or for a while, and return its name: one for each run."""
+        with self._lock:
+            name = self._names.get(id(run))
+            if name is None:
+                name = secrets.token_urlsafe(16)
+                self._names[id(run)] = name
+                # What is kept for good is no burden: there is one.
+                size = 0 if for_good else wire_size(run.sampling)
+                self._runs[name] = (run, photo, size)
+            self._runs.move_to_end(name)
+            while (
+                len(self._runs) > 1 and sum(size for *_, size in self._runs.values()) > self._most
+            ):
+                _, (gone, _, _) = self._runs.popitem(last=False)
+                del self._names[id(gone)]
+            return name
+
+    def get(self, name: str) -> tuple[Exploration, Photo] | None:
+        """The run of a name, or None where it has been let go."""
+        with self._lock:
+            found = self._runs.get(name)
+            return None if found is None else found[:2]
+
+
+SHELF = Shelf()
+
+
+def numbers_part(run: Exploration, photo: Photo) -> dict[str, object]:
+    """Where a view's numbers are, as the viewer asks for them."""
+    name = SHELF.put(run, photo)
+    return {"id": name, "url": f"{_PATH}/{name}/numbers", "size": wire_size(run.sampling)}
+
+
+def downloads_part(run: Exploration, photo: Photo) -> dict[str, str]:
+    """What can be taken along, as links."""
+    name = SHELF.put(run, photo)
+    return {text: f"{_PATH}/{name}/{file}" for file, (text, _) in _FILES.items()}
+
+
+_PATH = "/deformviz-run"
+
+
+def _numbers(run: Exploration, photo: Photo) -> bytes:
+    return to_bytes(run.sampling)
+
+
+def _html(run: Exploration, photo: Photo) -> bytes:
+    return View(run.sampling, photo.pixels).html().encode()
+
+
+def _file(write: Callable[[Exploration, Photo, Path], None], name: str):  # noqa: ANN202
+    def make(run: Exploration, photo: Photo) -> bytes:
+        with tempfile.TemporaryDirectory(prefix="deformviz-") as folder:
+            path = Path(folder) / name
+            write(run, photo, path)
+            return path.read_bytes()
+
+    return make
+
+
+_FILES: dict[str, tuple[str, Callable[[Exploration, Photo], bytes]]] = {
+    "deformviz.html": ("HTML that keeps the hover", _html),
+    "deformviz.gif": (
+        "GIF of the sweep",
+        _file(lambda run, photo, path: save_sweep(run.sampling, path, photo.pixels), "sweep.gif"),
+    ),
+    "sampling.npz": (
+        "NPZ of the numbers",
+        _file(lambda run, _, path: save_npz(run.sampling, path), "sampling.npz"),
+    ),
+    "sampling.safetensors": (
+        "safetensors of the numbers",
+        _file(lambda run, _, path: run.sampling.save(path), "sampling.safetensors"),
+    ),
+}
+
+
+def _serve(request: Request) -> Response:
+    """One file of a run; not a coroutine, so that it does not hold the server's loop up."""
+    run = SHELF.get(request.path_params["name"])
+    make = _MAKERS.get(request.path_params["file"])
+    if run is None or make is None:
+        return PlainTextResponse("This run has been let go: run it again on the page.", 404)
+    return Response(
+        make(*run),
+        media_type="application/octet-stream",
+        headers={"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"},
+    )
+
+
+_MAKERS = {"numbers": _numbers} | {file: make for file, (_, make) in _FILES.items()}
+
+ROUTES = [Route(f"{_PATH}/{{name}}/{{file}}", _serve)]
+"""What the server must serve for the numbers."""
