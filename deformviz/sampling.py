@@ -14,12 +14,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from .geometry import ImageMap, Kernel, Pair, as_pair
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .viewer import View
 
 _TENSORS = ("offset", "reference", "mask", "region", "guide", "input", "output", "weight", "bias")
 _PAIRS = ("input_size", "output_size", "kernel_size", "stride", "padding", "dilation")
@@ -204,7 +209,8 @@ class Sampling:
 
     def to(self, device: torch.device | str) -> Sampling:
         """The same record with its tensors on `device`."""
-        return replace(self, **{name: t.to(device) for name, t in self.known().items()})
+        moved: dict[str, Any] = {name: t.to(device) for name, t in self.known().items()}
+        return replace(self, **moved)
 
     def known(self) -> dict[str, Tensor]:
         """The tensors that are there, by field name, as they are."""
@@ -230,6 +236,26 @@ class Sampling:
             "image_stride": list(self.image_map.stride),
             "channel_names": list(self.channel_names),
         }
+
+    def show(self, image: np.ndarray | None = None, **state: Any) -> View:  # noqa: ANN401
+        """The interactive viewer: hover a position, see what it reads and what it adds up to.
+
+        In a notebook, the cell's result is the viewer. Elsewhere, `.open()` shows it in a web
+        browser and `.save("view.html")` writes it to a file that needs nothing else.
+
+        Args:
+            image: [H, W, 3] uint8 that the map lies on, or None for the map itself.
+            state: what it opens with, see `deformviz.viewer.ViewState`, e.g. y=3, x=5, pinned=True.
+
+        Example:
+            >>> kernel = Kernel.of(3, padding=1)
+            >>> Sampling.regular("convolution", kernel, (8, 8)).show(y=2, x=3).state.y
+            2
+        """
+        # A door to the viewer, not a dependency: nothing else here needs plotly.
+        from .viewer import View, ViewState
+
+        return View(self, image, ViewState(**state))
 
     def save(self, path: str | Path) -> None:
         """Write to a .safetensors file, header and all; `Sampling.load` reads it back."""

@@ -1,4 +1,4 @@
-"""A `Sampling` as the bytes that the viewer reads: the .safetensors file of `Sampling.save`, leaner.
+"""A `Sampling` as the bytes that the viewer reads: what `Sampling.save` writes, but leaner.
 
 What is the same everywhere is sent once: a regular grid's offsets are one zero, not a megabyte of
 them. Numbers keep their float32, so that the terms add up in the browser as they do here; only

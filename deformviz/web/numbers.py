@@ -24,6 +24,8 @@ from ..images import Photo
 from ..viewer import View
 from ..viewer.wire import to_bytes, wire_size
 
+Maker = Callable[[Exploration, Photo], bytes]
+
 MOST_BYTES = 2 * 2**30
 """Of all that is kept; the oldest goes first."""
 
@@ -94,7 +96,9 @@ def _html(run: Exploration, photo: Photo) -> bytes:
     return View(run.sampling, photo.pixels).html().encode()
 
 
-def _file(write: Callable[[Exploration, Photo, Path], None], name: str):  # noqa: ANN202
+def _file(write: Callable[[Exploration, Photo, Path], None], name: str) -> Maker:
+    """What `write` puts into a file of that name."""
+
     def make(run: Exploration, photo: Photo) -> bytes:
         with tempfile.TemporaryDirectory(prefix="deformviz-") as folder:
             path = Path(folder) / name
@@ -104,7 +108,7 @@ def _file(write: Callable[[Exploration, Photo, Path], None], name: str):  # noqa
     return make
 
 
-_FILES: dict[str, tuple[str, Callable[[Exploration, Photo], bytes]]] = {
+_FILES: dict[str, tuple[str, Maker]] = {
     "deformviz.html": ("HTML that keeps the hover", _html),
     "deformviz.gif": (
         "GIF of the sweep",
