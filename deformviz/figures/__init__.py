@@ -3,6 +3,7 @@
 from .colors import direction_colors, index_colors, robust_top, wheel_picture
 from .kernel import kernel_figure
 from .layers import LAYERS, Choice, layers_for
+from .sweep import save_sweep
 from .views import as_picture, display_range, output_figure, sampling_figure
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "output_figure",
     "robust_top",
     "sampling_figure",
+    "save_sweep",
     "wheel_picture",
 ]
