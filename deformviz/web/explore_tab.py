@@ -218,7 +218,7 @@ def _connect(
         """Open what the address asks for; without a query, the example is there already."""
         link = from_query(dict(request.query_params), first)
         if link == Link(first, ViewState(), None, ()):
-            return {}
+            return {view: gr.skip()}  # Gradio takes an empty answer for a missing one
         asked = link.asked
         updates = dict(zip([kernel, *shown], _reveal(asked.operator), strict=True))
         for name, component in c.items():
