@@ -19,15 +19,21 @@ DARK_TEXT = {"size": 11, "color": "#222"}
 """For legends, which stand on a light plate in the light theme and in the dark one."""
 
 
-def canvas(size: Pair, pixels: np.ndarray | None = None, dim: float = 1.0) -> go.Figure:
+def canvas(
+    size: Pair,
+    pixels: np.ndarray | None = None,
+    dim: float = 1.0,
+    corner: tuple[float, float] = (-0.5, -0.5),
+) -> go.Figure:
     """An empty figure over an image of (H, W) pixels, y downwards, one unit a pixel.
 
     Args:
         size: (H, W).
         pixels: [H', W', 3] uint8, stretched over the whole, or None.
         dim: the opacity of the picture; less than 1 lets a layer over it stand out.
+        corner: (top, left) of the picture; an image's first pixel is centred at 0.
     """
-    height, width = size
+    (height, width), (top, left) = size, corner
     figure = go.Figure()
     figure.update_layout(
         template="none",
@@ -38,16 +44,16 @@ def canvas(size: Pair, pixels: np.ndarray | None = None, dim: float = 1.0) -> go
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         uirevision=f"{height} x {width}",
-        xaxis={**QUIET_AXIS, "range": [-0.5, width - 0.5], "constrain": "domain"},
+        xaxis={**QUIET_AXIS, "range": [left, left + width], "constrain": "domain"},
         yaxis={
             **QUIET_AXIS,
-            "range": [height - 0.5, -0.5],
+            "range": [top + height, top],
             "scaleanchor": "x",
             "constrain": "domain",
         },
     )
     if pixels is not None:
-        lay_over(figure, pixels, (-0.5, -0.5, height, width), opacity=dim, below=True)
+        lay_over(figure, pixels, (top, left, height, width), opacity=dim, below=True)
     return figure
 
 

@@ -45,18 +45,22 @@ def sampling_figure(
     """
     _check(sampling, layer, choice, group)
     row = LAYERS[layer]
-    if image is None:
-        _, _, height, width = input_box(sampling)
-        figure = canvas((round(height), round(width)), input_pixels(sampling), row.dim)
-    else:
-        check_image(sampling, image)
-        figure = canvas((image.shape[0], image.shape[1]), image, row.dim)
+    figure = ground(sampling, image, row.dim)
     row.add(figure, sampling, choice)
     middle = (sampling.output_size[0] // 2, sampling.output_size[1] // 2)
     add_points(
         figure, sampling, middle[0] if y is None else y, middle[1] if x is None else x, group
     )
     return figure
+
+
+def ground(sampling: Sampling, image: np.ndarray | None, dim: float = 1.0) -> go.Figure:
+    """The image that the map lies on, or the map itself where there is none."""
+    if image is not None:
+        check_image(sampling, image)
+        return canvas((image.shape[0], image.shape[1]), image, dim)
+    top, left, height, width = input_box(sampling)
+    return canvas((round(height), round(width)), input_pixels(sampling), dim, (top, left))
 
 
 def check_image(sampling: Sampling, image: np.ndarray) -> None:

@@ -13,11 +13,11 @@ import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-from ..figures.canvas import canvas, input_box, output_box
+from ..figures.canvas import canvas, output_box
 from ..figures.colors import index_colors, index_rgb, robust_top
 from ..figures.layers import layers_for
 from ..figures.points import largest_dot
-from ..figures.views import as_picture, check_image, display_range, input_pixels
+from ..figures.views import as_picture, display_range, ground
 from ..geometry import once
 from ..sampling import Sampling
 from .state import OVERLAYS
@@ -40,12 +40,12 @@ def scene(
         sampling: from any operator.
         image: [H, W, 3] uint8 that the map lies on; None draws the map itself.
         picture: [C, h, w] to show as the output, instead of the Sampling's own.
-        y, x: the position whose points are drawn at once; None for the middle.
+        y, x: the position whose points are drawn at once, or the nearest to it that there is;
+            None for the middle.
 
     Raises:
         ValueError: an image that the map does not cover.
     """
-    h, w = sampling.output_size
     shown = sampling.output if picture is None else picture
     return {
         "header": sampling.header(),
@@ -53,7 +53,7 @@ def scene(
         "taps": sampling.taps,
         "moves": bool((once(sampling.offset) != 0).any()),
         "figures": {
-            "image": _ground(sampling, image).to_plotly_json(),
+            "image": ground(sampling, image).to_plotly_json(),
             "output": _output_ground(sampling, shown).to_plotly_json(),
         },
         "outputBox": output_box(sampling),
@@ -65,16 +65,8 @@ def scene(
         "dotSize": largest_dot(sampling.taps),
         "overlays": overlays(sampling),
         "channels": channels(sampling),
-        "reading": _reading(sampling, h // 2 if y is None else y, w // 2 if x is None else x),
+        "reading": _reading(sampling, y, x),
     }
-
-
-def _ground(sampling: Sampling, image: np.ndarray | None) -> go.Figure:
-    if image is not None:
-        check_image(sampling, image)
-        return canvas((image.shape[0], image.shape[1]), image)
-    _, _, height, width = input_box(sampling)
-    return canvas((round(height), round(width)), input_pixels(sampling))
 
 
 def _output_ground(sampling: Sampling, shown: Tensor | None) -> go.Figure:
@@ -125,7 +117,8 @@ def kernel_reach(sampling: Sampling) -> float:
         base = sampling.reference.detach()[..., rows, :][..., columns].float().cpu()
         base = base - base.mean(dim=(0, 1), keepdim=True)
     reach = robust_top((base + offset).abs().numpy())
-    return 1.12 * max(1.0, reach, float(base.abs().max()))
+    regular = base.abs().nan_to_num(nan=0.0, posinf=0.0)
+    return 1.12 * max(1.0, reach, float(regular.max()))
 
 
 def _region_colors(sampling: Sampling) -> list[list[int]] | None:
@@ -137,9 +130,12 @@ def _region_colors(sampling: Sampling) -> list[list[int]] | None:
     return colors
 
 
-def _reading(sampling: Sampling, y: int, x: int) -> dict[str, Any]:
+def _reading(sampling: Sampling, y: int | None, x: int | None) -> dict[str, Any]:
     """One position's points, so that it is drawn before the numbers have come."""
     regular = sampling.reference is None
+    h, w = sampling.output_size
+    y = h // 2 if y is None else min(max(y, 0), h - 1)
+    x = w // 2 if x is None else min(max(x, 0), w - 1)
     return {
         "y": y,
         "x": x,

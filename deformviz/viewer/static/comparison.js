@@ -6,6 +6,17 @@ import { Scene } from './scene.js';
 export class Comparison {
   constructor(viewer) {
     this.viewer = viewer;
+    this.following = null;
+  }
+
+  /** Give the other side the zoom of the one that a person has zoomed. */
+  follow(side) {
+    if (this.following === side) return; // it was led here
+    for (const other of this.viewer.sides) {
+      if (other === side || !other.image.drawn || near(other.image.zoom, side.image.zoom)) continue;
+      this.following = other;
+      other.image.setZoom(side.image.zoom).then(() => { this.following = null; });
+    }
   }
 
   /** Keep a view; one that a link asked for brings its own state and numbers. */
@@ -17,7 +28,8 @@ export class Comparison {
     viewer.b.reset(scene);
     this.show(true);
     viewer.part('name-b').textContent = `B, kept: ${view.status}`;
-    await viewer.b.image.draw(view.figures.image, viewer.a.image.zoom);
+    viewer.part('name-b').title = view.status;
+    await viewer.b.image.draw(view.figures.image, viewer.a.image.drawn ? viewer.a.image.zoom : null);
     if (!scene.ready) await viewer.load(viewer.b);
     viewer.drawAll();
   }
@@ -47,9 +59,12 @@ export class Comparison {
     const { viewer } = this;
     const { a, b, state, output } = viewer;
     const found = difference(a.scene, b.scene, state);
-    viewer.part('output-caption').textContent = found.problem ?? found.title;
     const { h, w } = a.scene;
     const painted = found.values ? { ...paintDifference(found), width: w, height: h } : null;
+    const equal = found.values?.every((value) => value === 0);
+    viewer.part('output-caption').textContent = found.problem ?? (equal ? 'equal everywhere' : found.title);
     output.lay(painted, [-0.5, -0.5, h, w]);
   }
 }
+
+const near = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-3);

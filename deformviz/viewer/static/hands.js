@@ -64,8 +64,8 @@ export class Hands {
   }
 
   zoomOut() {
-    const { xaxis, yaxis } = this.viewer.a.scene.view.figures.image.layout;
-    this.viewer.a.image.zoom = [yaxis.range[1], xaxis.range[0], yaxis.range[0], xaxis.range[1]];
+    const { image } = this.viewer.a;
+    image.setZoom(image.whole);
   }
 
   /** Zoom around the position. */
@@ -73,7 +73,8 @@ export class Hands {
     const { a, state } = this.viewer;
     const [cy, cx] = a.scene.groundOf(state.y, state.x);
     const [top, left, bottom, right] = a.image.zoom;
-    a.image.zoom = [cy + (top - cy) * factor, cx + (left - cx) * factor, cy + (bottom - cy) * factor, cx + (right - cx) * factor];
+    const about = (centre, end) => centre + (end - centre) * factor;
+    a.image.setZoom([about(cy, top), about(cx, left), about(cy, bottom), about(cx, right)]);
   }
 
   /** What a side tells of a tap: the pointer is on it, or has gripped it. */

@@ -202,11 +202,11 @@ export function difference(a, b, state) {
   if (both && ['field colours', 'magnitude'].includes(state.over)) {
     const [one, two] = [a, b].map((scene) => field(scene, nearest(scene, state)));
     const gap = one.dy.map((dy, i) => Math.hypot(dy - two.dy[i], one.dx[i] - two.dx[i]));
-    return { values: gap, title: 'length of Δ A − Δ B, pixels' };
+    return { values: gap, title: '|Δ A − Δ B| in pixels', scale: 'Cividis' };
   }
   const what = both && state.over === 'mask' ? 'mask' : 'output';
   const [one, two] = [a, b].map((scene) => OVERLAYS[what].values(scene, nearest(scene, state)));
-  return { values: one.map((value, i) => value - two[i]), title: `${what} A − ${what} B` };
+  return { values: one.map((value, i) => value - two[i]), title: `${what} A − ${what} B`, scale: 'PuOr' };
 }
 
 /** The tap, group and channel that a scene has, nearest to those asked for. */
@@ -219,12 +219,13 @@ export function nearest(scene, state) {
   };
 }
 
-/** Signed values as colours around zero: {pixels, legend}. */
-export function paintDifference({ values, title }) {
+/** A difference as colours, around zero where it has a sign: {pixels, legend}. */
+export function paintDifference({ values, title, scale }) {
   const top = robustTop(values.map(Math.abs));
+  const range = [scale === 'PuOr' ? -top : 0, top];
   return {
-    pixels: lookUp(values, PALETTES.PuOr, -top, top),
-    legend: { title, scale: 'PuOr', range: [-top, top], wheel: null, regions: null },
+    pixels: lookUp(values, PALETTES[scale], ...range),
+    legend: { title, scale, range, wheel: null, regions: null },
   };
 }
 

@@ -18,9 +18,9 @@ export class Pane {
     this.shade = element('canvas', { class: 'dv-shade' });
     this.overlay = shape('svg', { class: 'dv-overlay' });
     this.legend = element('div', { class: 'dv-legend' });
-    this.clip.append(this.values, this.shade, this.overlay);
+    this.clip.append(this.values, this.shade, this.overlay, this.legend);
     this.ground.after(this.frame);
-    this.frame.append(this.ground, this.clip, this.legend);
+    this.frame.append(this.ground, this.clip);
     this.boxes = new Map();
     this.onMoved = () => {};
     this.drawn = false;
@@ -36,9 +36,9 @@ export class Pane {
     const text = JSON.stringify(figure);
     if (text !== this.lastGround) {
       this.lastGround = text;
-      const { layout } = figure;
-      if (zoom) setRange(layout, zoom);
-      await Plotly.react(this.ground, figure.data, layout, CONFIG);
+      const { xaxis, yaxis } = figure.layout;
+      this.whole = [yaxis.range[1], xaxis.range[0], yaxis.range[0], xaxis.range[1]];
+      await Plotly.react(this.ground, figure.data, filling(figure.layout, zoom ?? this.whole), CONFIG);
       if (!this.drawn) {
         this.ground.on('plotly_relayouting', () => this.place());
         this.ground.on('plotly_relayout', () => this.place());
@@ -50,7 +50,10 @@ export class Pane {
 
   resize() {
     if (!this.drawn || !this.frame.clientWidth) return;
-    Promise.resolve(Plotly.Plots.resize(this.ground)).then(() => this.place());
+    const all = this.seesAll;
+    Promise.resolve(Plotly.Plots.resize(this.ground))
+      .then(() => all && this.setZoom(this.whole))
+      .then(() => this.place());
   }
 
   get axes() { return this.ground._fullLayout; }
@@ -61,8 +64,15 @@ export class Pane {
     return [yaxis.range[1], xaxis.range[0], yaxis.range[0], xaxis.range[1]];
   }
 
-  set zoom([top, left, bottom, right]) {
-    Plotly.relayout(this.ground, { 'xaxis.range': [left, right], 'yaxis.range': [bottom, top] });
+  /** Whether the whole picture is in view. */
+  get seesAll() {
+    const [top, left, bottom, right] = this.zoom;
+    return top <= this.whole[0] + 0.01 && left <= this.whole[1] + 0.01
+      && bottom >= this.whole[2] - 0.01 && right >= this.whole[3] - 0.01;
+  }
+
+  setZoom([top, left, bottom, right]) {
+    return Plotly.relayout(this.ground, { 'xaxis.range': [left, right], 'yaxis.range': [bottom, top] });
   }
 
   /** Screen pixels within the clip for a place of the figure. */
@@ -74,10 +84,10 @@ export class Pane {
   /** The figure's place under a pointer, or null beside the picture. */
   placeUnder(event) {
     this.bounds ??= this.clip.getBoundingClientRect();
-    const { left, top, width, height } = this.bounds;
-    const [px, py] = [event.clientX - left, event.clientY - top];
-    if (px < 0 || py < 0 || px > width || py > height) return null;
-    return [this.axes.yaxis.p2d(py), this.axes.xaxis.p2d(px)];
+    const y = this.axes.yaxis.p2d(event.clientY - this.bounds.top);
+    const x = this.axes.xaxis.p2d(event.clientX - this.bounds.left);
+    const [top, left, bottom, right] = this.whole;
+    return y >= top && y <= bottom && x >= left && x <= right ? [y, x] : null;
   }
 
   /** Put everything over the ground where the ground now is. */
@@ -135,9 +145,14 @@ export class Pane {
   }
 }
 
-function setRange(layout, [top, left, bottom, right]) {
-  layout.xaxis.range = [left, right];
-  layout.yaxis.range = [bottom, top];
+/** A layout whose axes fill the pane, so that a zoom has all of it; plotly is given a copy. */
+function filling(layout, [top, left, bottom, right]) {
+  const { xaxis, yaxis } = layout;
+  return {
+    ...layout,
+    xaxis: { ...xaxis, range: [left, right], constrain: 'range' },
+    yaxis: { ...yaxis, range: [bottom, top], constrain: 'range' },
+  };
 }
 
 function legendNodes({ title, swatches, wheel, stops, labels }) {

@@ -186,21 +186,13 @@ export class Viewer {
 
   onZoom(side) {
     if (!side.scene || !side.image.drawn) return;
-    for (const other of this.sides) {
-      if (other !== side && other.image.drawn && !close(other.image.zoom, side.image.zoom)) other.image.zoom = side.image.zoom;
+    this.comparison.follow(side);
+    if (side === this.a) {
+      const { image } = side;
+      this.state.zoom = image.seesAll ? null : image.zoom.map((value) => Number(value.toPrecision(6)));
     }
-    if (side === this.a) this.state.zoom = side.image.zoom.map((value) => Number(value.toPrecision(6)));
-    if (side === this.a && this.seesAll()) this.state.zoom = null;
     side.drawArrows({ ...nearest(side.scene, side.state ?? this.state), morph: this.state.morph });
     this.drawPosition();
-  }
-
-  /** Whether the whole image is in view. */
-  seesAll() {
-    const { xaxis, yaxis } = this.a.scene.view.figures.image.layout;
-    const [top, left, bottom, right] = this.state.zoom;
-    return top <= yaxis.range[1] + 0.01 && left <= xaxis.range[0] + 0.01
-      && bottom >= yaxis.range[0] - 0.01 && right >= xaxis.range[1] - 0.01;
   }
 
   // --- what a person does --------------------------------------------------------------------
@@ -236,20 +228,14 @@ export class Viewer {
     if (!this.state.pinned) this.moveTo(...this.onOutput(place));
   }
 
-  /** Shade, on the output, every position that reads a pixel of the map. */
+  /** Shade, on the output, every position of A that reads a pixel of the map. */
   showReaders(side, pixel) {
     const { scene } = this.a;
-    if (side !== this.a || this.sides.length > 1) return;
-    if (pixel && scene.ready && !scene.index) {
-      this.part('output-caption').textContent = 'looking up who reads where …';
-      return;
-    }
+    if (side !== this.a) return;
     const found = pixel ? scene.readers(...pixel) : [];
     this.readers.show(scene, found, this.output);
-    this.part('output-caption').textContent = pixel && scene.ready
-      ? `${new Set(found.map((reader) => reader.position)).size} positions read pixel ${pixel.join(', ')}`
-      : scene.view.outputCaption;
     this.root.dataset.readers = pixel ? `${pixel.join(', ')}: ${found.length}` : '';
+    if (this.sides.length === 1) this.part('output-caption').textContent = whoReads(scene, pixel, found);
   }
 
   moveTo(y, x) {
@@ -332,4 +318,10 @@ export class Viewer {
   }
 }
 
-const close = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-3);
+/** What the shade over the output means. */
+function whoReads(scene, pixel, found) {
+  if (!pixel || !scene.ready) return scene.view.outputCaption;
+  if (!scene.index) return 'looking up who reads where …';
+  const positions = new Set(found.map((reader) => reader.position)).size;
+  return `${positions} ${positions === 1 ? 'position reads' : 'positions read'} pixel ${pixel.join(', ')}`;
+}
