@@ -8,7 +8,8 @@ of 5) to the nearest that it has.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -29,6 +30,8 @@ OVERLAYS = (
 
 MAX_ARROWS = 64
 _MOST = 2**31 - 1
+# What `float` takes beyond this, such as "1_0", " 1" or the digits of other scripts, no link holds.
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,10 @@ class ViewState:
         _whole("tap", self.tap, _MOST)
         _whole("group", self.group, _MOST)
         _whole("arrows", self.arrows, MAX_ARROWS)
-        if not 0 <= self.morph <= 1:  # NaN, too
-            raise ValueError(f"morph must be between 0 and 1, got {self.morph}")
+        for name in ("pinned", "points", "sweep"):
+            _switch(name, getattr(self, name))
+        if not _is_number(self.morph) or not 0 <= self.morph <= 1:  # false for NaN, too
+            raise ValueError(f"morph must be between 0 and 1, got {short(self.morph)}")
         if self.zoom is not None:
             _check_zoom(self.zoom)
 
@@ -93,18 +98,22 @@ class ViewState:
     def query(self) -> dict[str, str]:
         """What differs from the first state, as a link's query: the inverse of `from_query`."""
         first = ViewState().json()
-        return {
-            name: _format(value) for name, value in self.json().items() if value != first[name]
-        }
+        return {name: as_text(value) for name, value in self.json().items() if value != first[name]}
 
     @classmethod
-    def from_query(cls, query: dict[str, str]) -> tuple[ViewState, list[str]]:
+    def from_query(cls, query: Mapping[str, str]) -> tuple[ViewState, list[str]]:
         """Read a link's query: the state, and a sentence for each value that was refused.
 
         Names that are not ours are left alone.
+
+        Example:
+            >>> ViewState.from_query({"arrows": "12", "tap": "-1", "utm_source": "mail"})[1]
+            ["the link's tap was left out: expected a whole number, got '-1'"]
         """
         state, problems = cls().json(), []
-        for name in state.keys() & query.keys():
+        for name in state:
+            if name not in query:
+                continue
             try:
                 value = _READERS[name](query[name])
                 cls(**{name: value})
@@ -112,90 +121,126 @@ class ViewState:
                 problems.append(f"the link's {name} was left out: {error}")
             else:
                 state[name] = value
-        return cls(**state), sorted(problems)
+        return cls(**state), problems
 
 
 def _one_of(name: str, value: object, known: Iterable[str]) -> None:
     if value not in (names := list(known)):
-        raise ValueError(f"{name} must be one of {', '.join(names)}; got {_short(value)}")
+        raise ValueError(f"{name} must be one of {', '.join(names)}; got {short(value)}")
 
 
 def _whole(name: str, value: object, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise ValueError(
-            f"{name} must be a whole number from 0 to {most}, got {_short(value)}"
-        )
+        raise ValueError(f"{name} must be a whole number from 0 to {most}, got {short(value)}")
+
+
+def _switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be on or off, True or False, got {short(value)}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_zoom(zoom: tuple[float, float, float, float]) -> None:
-    if len(zoom) != 4 or not all(math.isfinite(v) and abs(v) < 1e6 for v in zoom):
-        raise ValueError(f"zoom must be top, left, bottom and right in pixels, got {_short(zoom)}")
+    four = isinstance(zoom, tuple) and len(zoom) == 4
+    if not four or not all(_is_number(v) and abs(v) < 1e6 for v in zoom):  # false for NaN, too
+        raise ValueError(f"zoom must be top, left, bottom and right in pixels, got {short(zoom)}")
     top, left, bottom, right = zoom
     if bottom - top < 0.5 or right - left < 0.5:
-        raise ValueError(f"zoom must be at least half a pixel high and wide, got {_short(zoom)}")
+        raise ValueError(f"zoom must be at least half a pixel high and wide, got {short(zoom)}")
 
 
-def _short(value: object) -> str:
-    """A value for a message, however long it is."""
+# Values as a link's text. What the viewer shows is only a part of a link: the page reads what it
+# runs with the same functions.
+
+
+def short(value: object) -> str:
+    """A value for a message, however long it is.
+
+    >>> len(short("x" * 1000))
+    60
+    """
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _format(value: object) -> str:
+def as_text(value: object) -> str:
+    """A value as a link holds it: `read_whole`, `read_number` and `read_switch` give it back.
+
+    >>> as_text(True), as_text(12.0), as_text(0.1), as_text((0, 0.5))
+    ('on', '12', '0.1', '0,0.5')
+    """
     if value is None:
         return "all"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
-        return ",".join(_format(part) for part in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+        return ",".join(as_text(part) for part in value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _read_whole(text: str) -> int:
+def read_whole(text: str) -> int:
+    """A whole number, of as many digits as any of ours has.
+
+    Raises:
+        ValueError: anything else, a sign included.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise ValueError(f"expected a whole number, got {_short(text)}")
+        raise ValueError(f"expected a whole number, got {short(text)}")
     return int(text)
 
 
-def _read_channel(text: str) -> int | None:
-    return None if text == "all" else _read_whole(text)
+def read_switch(text: str) -> bool:
+    """On or off.
 
-
-def _read_switch(text: str) -> bool:
+    Raises:
+        ValueError: anything else.
+    """
     if text not in ("on", "off"):
-        raise ValueError(f"expected on or off, got {_short(text)}")
+        raise ValueError(f"expected on or off, got {short(text)}")
     return text == "on"
 
 
-def _read_number(text: str) -> float:
-    try:
-        if len(text) > 32:
-            raise ValueError
-        return float(text)
-    except ValueError:
-        raise ValueError(f"expected a number, got {_short(text)}") from None
+def read_number(text: str) -> float:
+    """A finite number in plain digits.
+
+    Raises:
+        ValueError: anything else.
+    """
+    value = float(text) if _NUMBER.fullmatch(text) else math.inf
+    if math.isinf(value):
+        raise ValueError(f"expected a number, got {short(text)}")
+    return value
+
+
+def _read_channel(text: str) -> int | None:
+    return None if text == "all" else read_whole(text)
 
 
 def _read_zoom(text: str) -> tuple[float, ...]:
-    parts = text.split(",") if len(text) <= 200 else []
-    if len(parts) != 4:
-        raise ValueError(f"expected four numbers with commas between them, got {_short(text)}")
-    return tuple(_read_number(part) for part in parts)
+    try:
+        top, left, bottom, right = map(read_number, text.split(","))
+    except ValueError:
+        expected = "four numbers with commas between them"
+        raise ValueError(f"expected {expected}, got {short(text)}") from None
+    return top, left, bottom, right
 
 
-_READERS = {
-    "y": _read_whole,
-    "x": _read_whole,
-    "pinned": _read_switch,
-    "points": _read_switch,
-    "arrows": _read_whole,
+_READERS: dict[str, Callable[[str], Any]] = {
+    "y": read_whole,
+    "x": read_whole,
+    "pinned": read_switch,
+    "points": read_switch,
+    "arrows": read_whole,
     "over": str,
-    "tap": _read_whole,
-    "group": _read_whole,
+    "tap": read_whole,
+    "group": read_whole,
     "palette": str,
     "output_channel": _read_channel,
     "input_channel": _read_channel,
-    "morph": _read_number,
+    "morph": read_number,
     "zoom": _read_zoom,
-    "sweep": _read_switch,
+    "sweep": read_switch,
 }

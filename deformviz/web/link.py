@@ -23,7 +23,7 @@ MIN_SIDE, MAX_SIDE, SIDE_STEP = 32, 1024, 32
 """Working sizes: pixels on the image's longer side."""
 
 MAX_LENGTH = 4000
-"""Characters of a query's names and values: twice what the page itself ever writes."""
+"""Characters of a query's names and values: the page itself writes less than half."""
 
 MAX_PROBLEMS = 5
 """Sentences on what was refused; of more, only how many."""
@@ -59,9 +59,9 @@ def to_query(asked: Asked) -> dict[str, str]:
         asked: what a run has taken.
 
     Example:
-        >>> to_query(replace(first, operator="Active Shift", kernel_width=5, side=128))
-        {'operator': 'Active Shift', 'kernel': '3x5', 'image': 'cat', 'side': '128', 'stride': '1', \
-'seed': '0'}
+        >>> query = to_query(replace(first, operator="Active Shift", kernel_width=5))
+        >>> " ".join(query), query["kernel"]
+        ('operator kernel image side stride seed', '3x5')
     """
     settings = asked.settings
     height, width = settings.kernel_size
@@ -129,10 +129,9 @@ def _read(query: Mapping[str, str], first: Asked) -> tuple[Asked, ViewState, lis
                 changes |= reader(query[name])
             except ValueError as error:
                 problems.append(f"the link's {name} was left out: {error}")
-    asked = replace(first, **changes)
+    asked = replace(first, **{"strength": _first_strength(changes, first)} | changes)
     try:
-        _check(field=asked.field, strength=_strength(changes, first))
-        asked = replace(asked, strength=_strength(changes, first))
+        _check(field=asked.field, strength=asked.strength)
     except ValueError as error:
         problems.append(f"the link's strength was left out: {error}")
         asked = replace(asked, strength=None)
@@ -140,11 +139,9 @@ def _read(query: Mapping[str, str], first: Asked) -> tuple[Asked, ViewState, lis
     return asked, state, problems + refused
 
 
-def _strength(changes: Mapping[str, Any], first: Asked) -> float | None:
-    """The one that a link has; else `first`'s, unless that is in another field's unit."""
-    same = changes.get("field", first.field) == first.field
-    strength: float | None = changes.get("strength", first.strength if same else None)
-    return strength
+def _first_strength(changes: Mapping[str, Any], first: Asked) -> float | None:
+    """None under another field: so many pixels are not so many degrees."""
+    return first.strength if changes.get("field", first.field) == first.field else None
 
 
 def _shortened(problems: Sequence[str]) -> tuple[str, ...]:
