@@ -19,12 +19,16 @@ from ..sampling import Sampling
 HALF_ABOVE = 128 * 2**20
 """Bytes of offsets in float32 above which they are sent as float16."""
 
+_SENT_ONCE = {"offset", "reference", "mask", "region"}
+"""The lengths of these are in the scene as well; those of the others are read off their tensors."""
+
 
 def to_bytes(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> bytes:
     """The record with its tensors, for `static/tensors.js`.
 
-    Axes along which a tensor is one value expanded have length 1 and are to be broadcast. Offsets
-    are float32, or float16 where they would take more than `half_above` bytes; regions are int32.
+    Axes along which offsets, base points, masks or regions are one value expanded have length 1
+    and are to be broadcast. Offsets are float32, or float16 where they would take more than
+    `half_above` bytes; regions are int32.
 
     Example:
         >>> from deformviz import Kernel
@@ -48,7 +52,10 @@ def wire_size(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> int:
 
 
 def _held(sampling: Sampling) -> dict[str, Tensor]:
-    return {name: once(tensor.detach()) for name, tensor in sampling.known().items()}
+    return {
+        name: once(tensor.detach()) if name in _SENT_ONCE else tensor.detach()
+        for name, tensor in sampling.known().items()
+    }
 
 
 def _kind(name: str, tensor: Tensor, half_above: int) -> torch.dtype:
