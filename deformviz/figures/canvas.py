@@ -101,7 +101,7 @@ def output_box(sampling: Sampling) -> tuple[float, float, float, float]:
     Each position covers the ground around its kernel's centre, one stride wide.
     """
     h, w = sampling.output_size
-    first = sampling.image_map.to_image(sampling.centre_at(0, 0))
+    first = sampling.image_map.to_image(sampling.centre_at(0, 0).detach())
     pitch = [
         stride * scale
         for stride, scale in zip(sampling.kernel.stride, sampling.image_map.stride, strict=True)

@@ -51,7 +51,7 @@ class View:
         numbers = gzip.compress(to_bytes(self.sampling), compresslevel=1)
         template = Template((STATIC / "page.html").read_text(encoding="utf-8"))
         return template.substitute(
-            title=html.escape(self.sampling.name),
+            title=self._title,
             style=style(),
             markup=markup(),
             plotly=get_plotlyjs(),
@@ -59,6 +59,11 @@ class View:
             view=_as_script(self._view()),
             numbers=base64.b64encode(numbers).decode("ascii"),
         )
+
+    @property
+    def _title(self) -> str:
+        """The name in HTML; half a character, as a file's name may have it, has no UTF-8."""
+        return html.escape(self.sampling.name.encode(errors="replace").decode())
 
     def _view(self) -> dict[str, Any]:
         (kh, kw), (h, w) = self.sampling.kernel.size, self.sampling.output_size
@@ -83,7 +88,7 @@ class View:
         return (
             f'<iframe srcdoc="{html.escape(self.html())}" width="100%" height="860" '
             'style="border:0" sandbox="allow-scripts allow-downloads" '
-            f'title="{html.escape(self.sampling.name)}"></iframe>'
+            f'title="{self._title}"></iframe>'
         )
 
     def open(self) -> Path:
@@ -97,5 +102,6 @@ class View:
 
 def _as_script(view: dict[str, Any]) -> str:
     """JSON that may stand in a <script>: no name in it can end the element."""
-    text: str = to_json_plotly(view)
+    # The faster engine of the two refuses half a character in a name.
+    text: str = to_json_plotly(view, engine="json")
     return text.replace("<", "\\u003c")
