@@ -211,7 +211,6 @@ def _connect(
         return draw(Asked(*values), device)
 
     c["photo"].clear(redraw, inputs, view, **running)
-    kernel, shown = c["kernel"], [c[name] for name in _shown(FIRST.operator)]
 
     @clear_errors
     def follow_link(request: gr.Request) -> dict[Any, Any]:
@@ -219,20 +218,26 @@ def _connect(
         link = from_query(dict(request.query_params), first)
         if link == Link(first, ViewState(), None, ()):
             return {view: gr.skip()}  # Gradio takes an empty answer for a missing one
-        asked = link.asked
-        updates = dict(zip([kernel, *shown], _reveal(asked.operator), strict=True))
-        for name, component in c.items():
-            if name in Asked.__dataclass_fields__ and name != "photo":
-                updates[component] = _set(updates.get(component), getattr(asked, name))
-        updates[kernel]["value"] = _square(asked.kernel_height, asked.kernel_width)
-        updates[c["strength"]] |= _strength_slider(asked.field, asked.strength)
-        return updates | {view: open_link(link, device)}
+        try:
+            text = open_link(link, device)
+        except ValueError as error:  # each value was allowed, together they are not
+            link = Link(first, ViewState(), None, (f"the link cannot be opened: {error}",))
+            text = open_link(link, device)
+        return {view: text} | _set_controls(c, link.asked)
 
     page.load(follow_link, None, [view, *c.values()], **running)
 
 
-def _set(update: dict[str, Any] | None, value: Any) -> dict[str, Any]:  # noqa: ANN401
-    return (update or gr.update()) | {"value": value}
+def _set_controls(c: dict[str, Any], asked: Asked) -> dict[Any, Any]:
+    """Every control as `asked` has it, and as its operator needs it."""
+    kernel = c["kernel"]
+    targets = [kernel, *(c[name] for name in _shown(asked.operator))]
+    updates = dict(zip(targets, _reveal(asked.operator), strict=True))
+    for name in Asked.__dataclass_fields__.keys() - {"photo"}:
+        updates[c[name]] = updates.get(c[name], gr.update()) | {"value": getattr(asked, name)}
+    updates[kernel] |= {"value": _square(asked.kernel_height, asked.kernel_width)}
+    updates[c["strength"]] |= _strength_slider(asked.field, asked.strength)
+    return updates
 
 
 def _square(height: int, width: int) -> int | None:
@@ -244,6 +249,7 @@ def _strength_slider(field: str, value: float | None = None) -> dict[str, Any]:
     """The slider in the field's own unit, at the field's default where no value is given."""
     row = FIELDS[field]
     return gr.update(
+        minimum=min(0, value or 0),  # a link may have the field the other way round
         maximum=row.maximum,
         value=row.default if value is None else value,
         label=f"strength, {row.unit}" if row.unit else "strength",

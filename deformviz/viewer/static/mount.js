@@ -8,6 +8,8 @@ export function mount(root, share) {
   return root.viewer;
 }
 
+const PATIENCE = 10000; // milliseconds for a link's picture
+
 /** Show the views that Gradio hands over in `props.value`; `base` is where the app is mounted. */
 export function mountInPage(root, base, props, watch) {
   const viewer = mount(root, shareInAddress);
@@ -20,7 +22,9 @@ export function mountInPage(root, base, props, watch) {
     viewer.show(view);
   };
   watch('value', show);
-  show();
+  // An address with a query has a picture of its own under way: the example would only flash up.
+  if (new URLSearchParams(window.location.search).has('operator')) setTimeout(show, PATIENCE);
+  else show();
 }
 
 function mountAddresses(view, base) {

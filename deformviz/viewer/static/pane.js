@@ -31,20 +31,23 @@ export class Pane {
     }
   }
 
-  /** Draw the ground, unless it is the one that is there. */
-  async draw(figure, zoom = null) {
+  /** Draw the ground, unless it is the one that is there. A zoom is kept where none is given. */
+  async draw(figure, zoom) {
     const text = JSON.stringify(figure);
-    if (text !== this.lastGround) {
-      this.lastGround = text;
-      const { xaxis, yaxis } = figure.layout;
-      this.whole = [yaxis.range[1], xaxis.range[0], yaxis.range[0], xaxis.range[1]];
-      await Plotly.react(this.ground, figure.data, filling(figure.layout, zoom ?? this.whole), CONFIG);
-      if (!this.drawn) {
-        this.ground.on('plotly_relayouting', () => this.place());
-        this.ground.on('plotly_relayout', () => this.place());
-        this.drawn = true;
-      }
+    if (text === this.lastGround) {
+      if (zoom !== undefined) await this.setZoom(zoom ?? this.whole);
+      this.place();
+      return;
     }
+    this.lastGround = text;
+    const { xaxis, yaxis } = figure.layout;
+    this.whole = [yaxis.range[1], xaxis.range[0], yaxis.range[0], xaxis.range[1]];
+    await Plotly.react(this.ground, figure.data, filling(figure.layout, zoom ?? this.whole), CONFIG);
+    if (!this.drawn) {
+      this.ground.on('plotly_relayouting', () => this.place());
+      this.ground.on('plotly_relayout', () => this.place());
+      this.drawn = true;
+    } else if (zoom) await this.setZoom(zoom);
     this.place();
   }
 

@@ -8,7 +8,7 @@ function format(value) {
   if (value === null) return 'all';
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   if (Array.isArray(value)) return value.map(format).join(',');
-  return typeof value === 'number' ? String(Number(value.toPrecision(6))) : value;
+  return String(value);
 }
 
 /** What differs from the first state: [[name, text]]. */

@@ -72,22 +72,29 @@ export class Viewer {
   }
 
   async draw(view) {
-    if (view.state) this.state = { ...firstState(), ...view.state };
+    const given = Boolean(view.state);
+    if (given) this.state = { ...firstState(), ...view.state };
     const before = this.a.scene;
-    const same = before && before.view.data.id === view.data.id;
-    const scene = same ? Object.assign(before, { view }) : new Scene(view);
-    if (!same) this.a.reset(scene);
-    this.place(before, scene, Boolean(view.state));
+    const scene = this.sceneOf(view);
+    this.place(before, scene, given);
     writeRun(this, view);
     this.controls.offer(scene);
-    await this.a.image.draw(view.figures.image, this.state.zoom);
-    if (this.b === null || !this.b.scene) await this.output.draw(view.figures.output);
+    await this.a.image.draw(view.figures.image, given ? this.state.zoom : undefined);
+    if (this.sides.length === 1) await this.output.draw(view.figures.output);
     this.drawAll();
     this.root.dataset.view = view.id;
     this.root.classList.remove('dv-waiting');
-    if (view.kept && !this.b?.scene) await this.comparison.keep(view.kept);
-    if (!same) this.load(this.a);
+    if (view.kept) await this.comparison.keep(view.kept);
+    if (scene !== before) this.load(this.a);
     if (this.state.sweep) this.play.sweep(true);
+  }
+
+  /** The scene of a view: the one that is shown already, where the run is the same. */
+  sceneOf(view) {
+    const { scene } = this.a;
+    if (scene && scene.view.data.id === view.data.id) return Object.assign(scene, { view });
+    this.a.reset(new Scene(view));
+    return this.a.scene;
   }
 
   /** Keep the pin on its place of the image when the output's size changes. */
@@ -187,10 +194,7 @@ export class Viewer {
   onZoom(side) {
     if (!side.scene || !side.image.drawn) return;
     this.comparison.follow(side);
-    if (side === this.a) {
-      const { image } = side;
-      this.state.zoom = image.seesAll ? null : image.zoom.map((value) => Number(value.toPrecision(6)));
-    }
+    if (side === this.a) this.state.zoom = zoomToShare(side.image);
     side.drawArrows({ ...nearest(side.scene, side.state ?? this.state), morph: this.state.morph });
     this.drawPosition();
   }
@@ -316,6 +320,13 @@ export class Viewer {
     }
     return query.toString();
   }
+}
+
+/** The zoom as a link has it: null for the whole image; no smaller than a link may ask for. */
+function zoomToShare(image) {
+  const zoom = image.zoom.map((value) => Number(value.toPrecision(7)));
+  const [top, left, bottom, right] = zoom;
+  return image.seesAll || bottom - top < 0.5 || right - left < 0.5 ? null : zoom;
 }
 
 /** What the shade over the output means. */
