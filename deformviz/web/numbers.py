@@ -20,6 +20,7 @@ from starlette.routing import Route
 from ..explore import Exploration
 from ..export import save_npz
 from ..figures import save_sweep
+from ..geometry import once
 from ..images import Photo
 from ..viewer import View
 from ..viewer.wire import to_bytes, wire_size
@@ -27,11 +28,11 @@ from ..viewer.wire import to_bytes, wire_size
 Maker = Callable[[Exploration, Photo], bytes]
 
 MOST_BYTES = 2 * 2**30
-"""Of all that is kept; the oldest goes first."""
+"""Of all that is kept for a while; the oldest goes first."""
 
 
 class Shelf:
-    """Runs by name, as many as `MOST_BYTES` hold.
+    """Runs by name: those kept for good, and as many others as `MOST_BYTES` hold.
 
     Example:
         >>> shelf = Shelf()
@@ -42,6 +43,7 @@ class Shelf:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._runs: OrderedDict[str, tuple[Exploration, Photo, int]] = OrderedDict()
         self._names: dict[int, str] = {}
+        self._for_good: set[str] = set()
         self._most = most_bytes
         self._lock = threading.Lock()
 
@@ -52,22 +54,34 @@ class Shelf:
             if name is None:
                 name = secrets.token_urlsafe(16)
                 self._names[id(run)] = name
-                # What is kept for good is no burden: there is one.
-                size = 0 if for_good else wire_size(run.sampling)
-                self._runs[name] = (run, photo, size)
+                self._runs[name] = (run, photo, _memory(run))
+            if for_good:
+                self._for_good.add(name)
             self._runs.move_to_end(name)
-            while (
-                len(self._runs) > 1 and sum(size for *_, size in self._runs.values()) > self._most
-            ):
-                _, (gone, _, _) = self._runs.popitem(last=False)
-                del self._names[id(gone)]
+            self._let_go()
             return name
+
+    def _let_go(self) -> None:
+        """Of what is kept for a while, drop the oldest until the rest fits; never the latest."""
+        passing = [name for name in self._runs if name not in self._for_good]
+        held = sum(self._runs[name][2] for name in passing)
+        for name in passing[:-1]:
+            if held <= self._most:
+                return
+            run, _, size = self._runs.pop(name)
+            del self._names[id(run)]
+            held -= size
 
     def get(self, name: str) -> tuple[Exploration, Photo] | None:
         """The run of a name, or None where it has been let go."""
         with self._lock:
             found = self._runs.get(name)
             return None if found is None else found[:2]
+
+
+def _memory(run: Exploration) -> int:
+    """Bytes of a run's tensors, of which what is sent may be half."""
+    return sum(once(tensor).nbytes for tensor in run.sampling.known().values())
 
 
 SHELF = Shelf()
