@@ -1,4 +1,4 @@
-"""What the viewer is given: strict JSON whose numbers add up."""
+"""What the page's viewer is given beside the scene, and what a program is told: strict JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,24 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from plotly.io.json import to_json_plotly
 
 from deformviz.analysis import ShiftResult, compare_strategies, published_tensor
 from deformviz.analysis.shift_comparison import PUBLISHED_SHIFTS
 from deformviz.explore import OPERATORS, Check, Exploration, Settings, explore
-from deformviz.figures import Choice, layers_for
 from deformviz.images import Photo
 from deformviz.operators import spatial_shift
 from deformviz.operators.spatial_shift import Border
-from deformviz.web.view import shifts_part, summary, view_json
+from deformviz.viewer.scene import scene
+from deformviz.web.view import (
+    channel_names,
+    color_name,
+    output_caption,
+    shifts_part,
+    status,
+    summary,
+    view_part,
+)
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (21, 16, 3), dtype=np.uint8)
 PHOTO = Photo(PIXELS, (21, 16), ())
@@ -49,133 +58,134 @@ def strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def viewed(run: Exploration, photo: Photo = PHOTO, **options: Any) -> Any:
-    arguments = {"y": 1, "x": 2, "layer": "points", "choice": Choice()} | options
-    return strict(view_json(run, photo, **arguments))
+def viewed(run: Exploration, photo: Photo = PHOTO) -> Any:
+    return strict(to_json_plotly(view_part(run, photo)))
 
 
-def decoded(array: Any) -> np.ndarray:
-    """A typed array of a figure."""
-    return np.frombuffer(base64.b64decode(array["bdata"]), np.dtype(array["dtype"]))
+def picture(uri: str) -> np.ndarray:
+    """[h, w, 3], 0 to 255."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))).astype(int)
 
 
-def dots(view: Any, figure: str) -> list[Any]:
-    return [t for t in view["figures"][figure]["data"] if t.get("name") == "taps"]
-
-
-# The figures
+# A view
 
 
 @pytest.mark.parametrize(("operator", "variant"), CASES)
-def test_every_layer_is_strict_json(operator: str, variant: str) -> None:
+def test_a_view_is_strict_json(operator: str, variant: str) -> None:
     run = ran(operator, variant)
-    for layer in layers_for(run.sampling):
-        choice = Choice(run.sampling.taps - 1, run.sampling.groups - 1, "Middlebury")
-        view = viewed(run, layer=layer, choice=choice)
-        assert set(view["figures"]) == {"image", "output", "kernel"}
-        assert view["status"].startswith(f"{operator}, ")
-        assert isinstance(view["caption"], str)
-        assert view["caption"]
+    view = viewed(run)
+    own = {"id", "status", "notes", "outputCaption", "channels", "checks", "data", "downloads"}
+    expected = strict(to_json_plotly(scene(run.sampling, PIXELS, picture=run.picture)))
+    assert set(view) == expected.keys() | own
+    for name in expected.keys() - own:
+        assert view[name] == expected[name], name
 
 
-@pytest.mark.parametrize("operator", OPERATORS)
-def test_the_figures_hold_the_position_that_was_asked_for(operator: str) -> None:
-    run = ran(operator, "moved")
-    view = viewed(run, y=7, x=9)
-    expected = run.sampling.points_at(7, 9).reshape(-1, 2).numpy()
-    (on_image,) = dots(view, "image")
-    assert np.array_equal(decoded(on_image["y"]), expected[:, 0])
-    assert np.array_equal(decoded(on_image["x"]), expected[:, 1])
-    centre = run.sampling.base_at(7, 9).reshape(-1, 2).mean(dim=0).numpy()
-    own = np.concatenate([decoded(t["y"]) for t in dots(view, "kernel")])
-    assert own == pytest.approx(expected[:, 0] - centre[0], abs=1e-5)
-    (mark,) = view["figures"]["output"]["data"]
-    assert (mark["y"], mark["x"]) == ([7], [9])
+@pytest.mark.parametrize("operator", ["Convolution", "Spatial shift", "Active Shift", "CycleFC"])
+def test_the_output_is_drawn_in_the_photos_colours(operator: str) -> None:
+    run = ran(operator)
+    (image,) = viewed(run)["figures"]["output"]["layout"]["images"]
+    assert run.sampling.output is not None
+    copies = run.sampling.output.reshape(-1, 3, 21, 16).mean(dim=0)  # of a shift's, the average
+    expected = 255 * copies.movedim(0, -1).numpy()
+    assert np.abs(picture(image["source"]) - expected).max() <= 0.51
 
 
 def test_what_is_shown_has_an_identity() -> None:
-    run = ran("Deformable Conv v2", "moved")
     shown = [
-        viewed(run),
-        viewed(run, y=2),
-        viewed(run, x=3),
-        viewed(run, layer="mask"),
-        viewed(ran("Deformable Conv v1", "moved")),
-        viewed(ran("Deformable Conv v2", "large")),
+        ran("Deformable Conv v2"),
+        ran("Deformable Conv v2", "moved"),
+        ran("Deformable Conv v2", "coarse"),
+        ran("Deformable Conv v1"),
+        explore(PIXELS, Settings(strength=3.5)),
     ]
-    assert len({view["id"] for view in shown}) == len(shown)
+    narrow = viewed(explore(PIXELS[:, :9], Settings()), Photo(PIXELS[:, :9], (21, 9), ()))
+    ids = {narrow["id"], *(viewed(run)["id"] for run in shown)}
+    assert len(ids) == 1 + len(shown)
+    assert viewed(shown[4])["id"] == "Deformable Conv v2 | 3 x 3 | 21 x 16 | toward edges 3.5"
+    assert viewed(shown[0])["id"] == "Deformable Conv v2 | 3 x 3 | 21 x 16 | toward edges 12"
 
 
-def test_the_caption_names_the_tap_by_its_place() -> None:
-    run = explore(PIXELS, Settings(kernel_size=(3, 5), offset_groups=3, field="wave"))
-    caption = viewed(run, layer="magnitude", choice=Choice(7, 2))["caption"]
-    assert caption == (
-        "magnitude of tap 7 (row 1, column 2) of group 2, drawn at the output position"
-    )
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"operator": "Convolution"}, "Convolution, 3 × 3, 21 × 16 → 21 × 16, CPU, 12 ms"),
+        (
+            {"operator": "DRConv", "kernel_size": (2, 5), "stride": 2, "dilation": 3},
+            "DRConv, 2 × 5, stride 2, dilation 3, 21 × 16 → 10 × 8, CPU, 12 ms",
+        ),
+        ({"operator": "CycleFC"}, "CycleFC, 21 × 16 → 21 × 16, CPU, 12 ms"),
+        (
+            {"operator": "CycleFC", "stride": 3},
+            "CycleFC, stride 3, 21 × 16 → 7 × 6, CPU, 12 ms",
+        ),
+    ],
+    ids=str,
+)
+def test_one_line_says_what_ran(settings: dict[str, Any], words: str) -> None:
+    run = replace(explore(PIXELS, Settings(**settings)), milliseconds=12.4)
+    assert status(run) == viewed(run)["status"] == words
 
 
-# The terms
-
-
-@pytest.mark.parametrize(("operator", "variant"), CASES)
-@pytest.mark.parametrize("channel", [0, 2])
-def test_the_rows_sum_to_the_total_which_is_the_output(
-    operator: str, variant: str, channel: int
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((0, 1), "click to pin a position"),
+        ((0, 40), "white is 40"),
+        ((-3, 1), "mid-grey is 0, white 3"),
+    ],
+)
+@pytest.mark.parametrize("copies", [1, 4])
+def test_it_is_said_how_the_output_became_a_picture(
+    values: tuple[float, float], words: str, copies: int
 ) -> None:
-    run = ran(operator, variant)
-    terms = viewed(run, y=3, x=4, channel=channel)["terms"]
-    total = sum(row["product"] for row in terms["rows"]) + terms["bias"]
-    assert terms["total"] == pytest.approx(total, abs=1e-12)
-    assert run.sampling.output is not None
-    assert terms["output"] == float(run.sampling.output[channel, 3, 4])
-    assert terms["difference"] == pytest.approx(abs(total - terms["output"]), abs=1e-12)
-    assert terms["difference"] < 2e-5
-    assert terms["rows"]
-    for row in terms["rows"]:
-        product = row["weight"] * row["mask"] * row["value"]
-        assert row["product"] == pytest.approx(product, abs=1e-12)
-        assert row["point"] == pytest.approx(np.add(row["base"], row["offset"]), abs=1e-5)
+    run = ran("Convolution")
+    output = torch.full((3, 21, 16), float(values[0]))
+    output[:, 5:] = values[1]
+    sampling = replace(run.sampling, output=output.repeat(copies, 1, 1), weight=None)
+    drawn = replace(run, sampling=sampling, picture=output)
+    expected = words
+    if copies > 1:
+        mean = "mean of the 4 shifted copies"
+        expected = mean if words.startswith("click") else f"{mean}, {words}"
+    assert output_caption(drawn) == viewed(drawn)["outputCaption"] == expected
 
 
-@pytest.mark.parametrize("operator", ["Convolution", "Deformable Conv v1", "Deformable Conv v2"])
-@pytest.mark.parametrize("channel", [0, 1, 2])
-def test_a_value_is_made_of_the_photos_own_pixels(operator: str, channel: int) -> None:
-    run = ran(operator, "moved")
-    terms = viewed(run, y=10, x=8, channel=channel)["terms"]
-    points = run.sampling.points_at(10, 8)[0].tolist()
-    assert len(terms["rows"]) == 9
-    for tap, row in enumerate(terms["rows"]):
-        assert row["label"] == str(tap)
-        assert row["point"] == pytest.approx(points[tap])
-        value = 0.0
-        for n in row["neighbours"]:
-            weight = max(0, 1 - abs(n["y"] - row["point"][0]))
-            weight *= max(0, 1 - abs(n["x"] - row["point"][1]))
-            inside = 0 <= n["y"] < 21 and 0 <= n["x"] < 16
-            assert n["weight"] == pytest.approx(weight if inside else 0, abs=1e-6)
-            if inside:
-                value += n["weight"] * PIXELS[int(n["y"]), int(n["x"]), channel] / 255
-        assert row["value"] == pytest.approx(value, abs=1e-6)
+@pytest.mark.parametrize(
+    ("operator", "inputs", "outputs"),
+    [
+        ("Convolution", ["red", "green", "blue"], ["red", "green", "blue"]),
+        (
+            "CycleFC",
+            ["red", "green", "blue", "red 2", "green 2", "blue 2", "red 3", "green 3", "blue 3"],
+            ["red", "green", "blue"],
+        ),
+        (
+            "CoordConv",
+            ["red", "green", "blue", "x", "y", "radius"],
+            ["red", "green", "blue"],
+        ),
+    ],
+)
+def test_channels_have_the_names_of_the_colours_they_come_from(
+    operator: str, inputs: list[str], outputs: list[str]
+) -> None:
+    run = ran(operator)
+    assert channel_names(run.sampling) == {"input": inputs, "output": outputs}
+    assert viewed(run)["channels"] == {"input": inputs, "output": outputs}
 
 
-@pytest.mark.parametrize(("operator", "variant"), CASES)
-def test_a_row_has_the_colour_of_its_dot(operator: str, variant: str) -> None:
-    run = ran(operator, variant)
-    view = viewed(run, y=2, x=3)
-    (on_image,) = dots(view, "image")
-    points = np.column_stack([decoded(on_image[axis]) for axis in ("y", "x")])
-    for row in view["terms"]["rows"]:
-        same = np.abs(points - row["point"]).max(axis=1) < 1e-5
-        colors = {on_image["marker"]["color"][i] for i in np.flatnonzero(same)}
-        assert row["color"] in colors
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_channel_has_a_name_of_its_own(operator: str) -> None:
+    sampling = ran(operator).sampling
+    for side, tensor in (("input", sampling.input), ("output", sampling.output)):
+        assert tensor is not None
+        names = channel_names(sampling)[side]
+        assert len(names) == len(set(names)) == tensor.shape[0]
 
 
-def test_rows_of_several_channels_name_them() -> None:
-    shift = [row["label"] for row in viewed(ran("CycleFC"))["terms"]["rows"]]
-    assert shift == ["0 red", "0 red 2", "0 red 3"]
-    coordinates = viewed(ran("CoordConv"), channel=1)["terms"]["rows"]
-    assert [row["label"] for row in coordinates][-1] == "4 y"
-    assert [row["label"] for row in coordinates][:2] == ["0 green", "1 green"]
+def test_copies_of_a_colour_are_counted_from_the_second() -> None:
+    assert [color_name(i) for i in (0, 2, 3, 11)] == ["red", "blue", "red 2", "blue 4"]
 
 
 # Names and notes
@@ -186,11 +196,10 @@ def test_names_from_outside_stay_plain_text() -> None:
     run = ran("Deformable Conv v2", "moved")
     named = replace(run, sampling=replace(run.sampling, name=hostile))
     photo = replace(PHOTO, notes=(hostile, "shrunk"))
-    for layer in layers_for(named.sampling):
-        view = viewed(named, photo, layer=layer)
-        assert view["notes"] == [hostile, "shrunk"]
-        assert view["status"].startswith(hostile)
-        assert "<img" not in json.dumps(view["figures"])  # plotly reads its texts as HTML
+    view = viewed(named, photo)
+    assert view["notes"] == [hostile, "shrunk"]
+    assert view["status"].startswith(hostile)
+    assert "<img" not in json.dumps(view["figures"])  # plotly reads its texts as HTML
     result = strict(json.dumps(summary(named, photo, 0, 0), allow_nan=False))
     assert (result["name"], result["notes"]) == (hostile, [hostile, "shrunk"])
 
@@ -202,11 +211,6 @@ def test_a_check_that_fails_is_said_to() -> None:
 
 
 # The shifts
-
-
-def picture(uri: str) -> np.ndarray:
-    """[h, w, 3], 0 to 255."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))).astype(int)
 
 
 def compared(border: Border, x: torch.Tensor | None = None) -> list[ShiftResult]:
