@@ -45,7 +45,7 @@ def test_an_example_of_a_use_runs(
     monkeypatch.chdir(tmp_path)
     exec(BLOCKS[index], names)
     if index == 0:
-        assert "Plotly.newPlot" in (tmp_path / "points.html").read_text(encoding="utf-8")
+        assert 'class="dv-viewer' in (tmp_path / "view.html").read_text(encoding="utf-8")
     if index == 1:
         total, output = map(float, capsys.readouterr().out.split("\n")[-2].split())
         assert total == pytest.approx(output, abs=1e-6)
