@@ -42,7 +42,8 @@ def open_link(link: Link, device: str) -> str:
 
 def _view(asked: Asked, device: str, state: ViewState | None) -> dict[str, Any]:
     exploration, photo = run(asked, device)
-    view = view_part(exploration, photo)
+    y, x = (None, None) if state is None else (state.y, state.x)
+    view = view_part(exploration, photo, y, x)
     view["query"] = urlencode(to_query(asked))
     view["shifts"] = five_ways(asked, device) if asked.operator == "Spatial shift" else None
     if state is not None:

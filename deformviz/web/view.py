@@ -19,10 +19,12 @@ from ..viewer.scene import scene
 from .numbers import downloads_part, numbers_part
 
 
-def view_part(run: Exploration, photo: Photo) -> dict[str, Any]:
-    """What the viewer draws first, as plain JSON types and figures."""
+def view_part(
+    run: Exploration, photo: Photo, y: int | None = None, x: int | None = None
+) -> dict[str, Any]:
+    """What the viewer draws first, as plain JSON types and figures; (y, x) as in `scene`."""
     return {
-        **scene(run.sampling, photo.pixels, picture=run.picture),
+        **scene(run.sampling, photo.pixels, picture=run.picture, y=y, x=x),
         "id": identity(run),
         "status": status(run),
         "notes": list(photo.notes),
