@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import struct
 import tempfile
@@ -23,21 +24,22 @@ from gradio import processing_utils
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from safetensors.torch import load
 
 from deformviz import examples
 from deformviz.explore import OPERATORS, Exploration, Settings, explore
 from deformviz.fields import FIELDS
 from deformviz.images import decode
 from deformviz.operators.spatial_shift import BORDERS
+from deformviz.viewer.bundle import script
 from deformviz.web import server as web
 from deformviz.web.asked import Asked
-from deformviz.web.explore_tab import FIRST, FIRST_IMAGE, FIRST_POSITION, FIRST_SIDE
+from deformviz.web.explore_tab import FIRST, FIRST_IMAGE, FIRST_SIDE, FIRST_STATE
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
 ENDPOINTS = ("/explore", "/sampling", "/compare_shifts")
-ONLY_ON_THE_PAGE = {"layer", "tap", "group", "palette", "channel"}
-NAMES = [field.name for field in fields(Asked) if field.name not in ONLY_ON_THE_PAGE]
+NAMES = [field.name for field in fields(Asked)]
 STRATEGIES = ["slice", "roll", "deform_conv2d", "depthwise", "grid_sample"]
 
 
@@ -118,7 +120,8 @@ def test_the_endpoints_take_the_controls_by_name(served: Served) -> None:
     api = served.client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(api) == {*ENDPOINTS, "/options"}
     for endpoint in ENDPOINTS:
-        assert [p["parameter_name"] for p in api[endpoint]["parameters"]] == NAMES
+        place = ["y", "x"] if endpoint == "/explore" else []
+        assert [p["parameter_name"] for p in api[endpoint]["parameters"]] == [*NAMES, *place]
     assert api["/options"]["parameters"] == []
 
 
@@ -209,14 +212,45 @@ def test_a_position_beyond_the_output_is_moved_onto_it(served: Served, operator:
     assert result["position"] == [h - 1, w - 1]
 
 
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ({}, [24, 20]),
+        ({"y": 3}, [3, 20]),
+        ({"x": 0}, [24, 0]),
+        ({"y": 0, "x": 0}, [0, 0]),
+        ({"y": 47, "x": 39}, [47, 39]),
+        ({"y": 48, "x": 40}, [47, 39]),
+        ({"y": None, "x": 7}, [24, 7]),
+        ({"y": 4.0, "x": 7.0}, [4, 7]),
+    ],
+    ids=str,
+)
+def test_the_middle_is_taken_where_no_position_is_named(
+    served: Served, photo: Path, place: dict[str, Any], expected: list[int]
+) -> None:
+    result = served.predict("/explore", photo=handle_file(photo), operator="Convolution", **place)
+    assert result["output_size"] == [48, 40]
+    assert result["position"] == expected
+
+
+def test_the_middle_is_that_of_the_output(served: Served, photo: Path) -> None:
+    result = served.predict(
+        "/explore", photo=handle_file(photo), operator="Convolution", stride=5, dilation=1
+    )
+    assert result["output_size"] == [10, 8]
+    assert result["position"] == [5, 4]
+
+
 def test_what_is_left_out_is_the_worked_example(served: Served) -> None:
     result = served.client.predict(api_name="/explore")
     ours = direct(examples.path(FIRST_IMAGE)).sampling
     assert result["operator"] == FIRST.operator
-    assert result["position"] == list(FIRST_POSITION)
+    h, w = ours.output_size
+    assert result["position"] == [h // 2, w // 2]
     assert result["input_size"] == list(ours.input_size)
     assert result["dilation"] == [FIRST.dilation] * 2
-    expected = ours.points_at(*FIRST_POSITION).numpy()
+    expected = ours.points_at(h // 2, w // 2).numpy()
     assert np.array(result["points"]) == pytest.approx(expected, abs=1e-4)
 
 
@@ -310,6 +344,7 @@ def test_all_ways_agree_on_the_other_borders(served: Served, border: str) -> Non
         ({"seed": -1}, "-1"),
         ({"example": "../secret"}, "../secret"),
         ({"offset_groups": 2}, "2"),
+        ({"y": -1}, "-1"),
     ],
     ids=str,
 )
@@ -345,11 +380,15 @@ def test_a_run_that_would_not_fit_in_memory_is_refused(served: Served, tmp_path:
         ("side", float("nan")),
         ("example", {"path": "/etc/passwd"}),
         ("border", 7),
+        ("y", "three"),
+        ("y", float("nan")),
+        ("x", float("inf")),
+        ("x", [3]),
     ],
     ids=str,
 )
 def test_values_that_no_control_sends(served: Served, name: str, value: Any) -> None:
-    for endpoint in ENDPOINTS:
+    for endpoint in ENDPOINTS if name in NAMES else ["/explore"]:
         event, data = served.post(endpoint, **{name: value})
         if event == "complete":  # the value is of no matter there
             assert (endpoint, name) == ("/compare_shifts", "operator")
@@ -535,21 +574,80 @@ def test_a_link_is_answered_with_what_to_do(served: Served, endpoint: str, schem
 # The page itself
 
 
+def opened(served: Served) -> Any:
+    """What the viewer shows when the page is opened."""
+    components = httpx.get(f"{served.url}config").json()["components"]
+    (viewer,) = [c for c in components if c["props"].get("elem_id") == "viewer"]
+    return viewer["props"]
+
+
 def test_the_page_and_its_scripts_are_served_from_here(served: Served) -> None:
     page = httpx.get(served.url)
     assert page.status_code == 200
     installed = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    loading = opened(served)["js_on_load"]
     for name, content in [
         ("plotly.min.js", installed.read_bytes()),
-        ("viewer.js", (Path(web.__file__).parent / "static" / "viewer.js").read_bytes()),
+        ("viewer.js", script().encode()),
     ]:
-        answer = httpx.get(f"{served.url}deformviz-static/{name}")
+        (path,) = re.findall(rf'"(/deformviz-static/{re.escape(name)}\?v=\w+)"', loading)
+        answer = httpx.get(served.url.rstrip("/") + path)
         assert answer.status_code == 200
         assert answer.content == content
         assert answer.headers["content-type"].startswith("text/javascript")
         assert answer.headers["x-content-type-options"] == "nosniff"
-    for name in ("style.css", "../server.py", ""):
+        assert "immutable" in answer.headers["cache-control"]  # its address has a tag of it
+    for name in ("style.css", "../server.py", "", "mount.js"):
         assert httpx.get(f"{served.url}deformviz-static/{name}").status_code == 404
+
+
+def test_the_page_opens_on_an_example_that_is_there_already(served: Served) -> None:
+    view = json.loads(opened(served)["value"])
+    ours = direct(examples.path(FIRST_IMAGE)).sampling
+    assert view["header"] == ours.header()
+    assert (view["state"]["y"], view["state"]["x"]) == (FIRST_STATE.y, FIRST_STATE.x)
+    assert (view["reading"]["y"], view["reading"]["x"]) == (FIRST_STATE.y, FIRST_STATE.x)
+    assert all(check["passed"] for check in view["checks"])
+    content = httpx.get(served.url.rstrip("/") + view["data"]["url"]).content
+    sent = load(content)
+    assert sent["offset"].numpy() == pytest.approx(ours.offset.numpy(), abs=1e-4)
+    assert ours.output is not None
+    assert sent["output"].numpy() == pytest.approx(ours.output.numpy(), abs=1e-5)
+
+
+def test_numbers_come_as_long_as_they_say(served: Served) -> None:
+    """The viewer makes room for them by their length, which no packing on the way may change."""
+    url = served.url.rstrip("/") + json.loads(opened(served)["value"])["data"]["url"]
+    answer = httpx.get(url, headers={"Accept-Encoding": "gzip, deflate, br, zstd"})
+    assert answer.status_code == 200
+    assert "content-encoding" not in answer.headers
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert "no-store" in answer.headers["cache-control"]
+
+
+def test_the_files_to_take_along_are_served(served: Served) -> None:
+    downloads = json.loads(opened(served)["value"])["downloads"]
+    beginnings = {
+        "html": b"<!doctype html>",
+        "gif": b"GIF89a",
+        "npz": b"PK\x03\x04",
+        "safetensors": None,
+    }
+    assert {url.rpartition(".")[2] for url in downloads.values()} == set(beginnings)
+    for url in downloads.values():
+        answer = httpx.get(served.url.rstrip("/") + url, timeout=60)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/octet-stream"
+        begins = beginnings[url.rpartition(".")[2]]
+        if begins is not None:
+            assert answer.content.startswith(begins)
+        else:
+            assert load(answer.content)["offset"].dim() == 5
+
+
+def test_the_numbers_of_others_are_not_listed(served: Served) -> None:
+    for path in ("deformviz-run", "deformviz-run/", "deformviz-run/x/numbers"):
+        assert httpx.get(served.url + path).status_code == 404
 
 
 def test_an_upload_that_is_too_large_is_refused(served: Served) -> None:
