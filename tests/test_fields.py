@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deformviz import Kernel
-from deformviz.fields import FIELDS, MASKS, mask_field, offset_field
+from deformviz.fields import FIELDS, MASKS, Scene, mask_field, offset_field
 
 KERNELS = [
     Kernel.of(1),
@@ -36,6 +36,23 @@ def vertical_edge(size: int = 24) -> Tensor:
 
 def points(kernel: Kernel, offset: Tensor) -> Tensor:
     return kernel.regular_grid((offset.shape[2], offset.shape[3])) + offset
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16], ids=str)
+@pytest.mark.parametrize("kernel", KERNELS, ids=str)
+def test_a_map_at_the_taps_is_read_pixel_by_pixel(kernel: Kernel, dtype: torch.dtype) -> None:
+    values = torch.arange(1.0, 2 * 12 * 15 + 1).reshape(2, 12, 15).to(dtype)
+    got = Scene(kernel, photo()).at_taps(values)
+    grid = kernel.regular_grid(kernel.output_size((12, 15))).long()
+    expected = torch.zeros(2, kernel.taps, *grid.shape[2:], dtype=dtype)
+    for tap in range(kernel.taps):
+        for y in range(grid.shape[2]):
+            for x in range(grid.shape[3]):
+                row, column = grid[tap, :, y, x].tolist()
+                if 0 <= row < 12 and 0 <= column < 15:
+                    expected[:, tap, y, x] = values[:, row, column]
+    assert got.dtype == dtype
+    assert torch.equal(got, expected)
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)

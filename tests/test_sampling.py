@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from deformviz import ImageMap, Kernel, Sampling
-from deformviz.geometry import as_pair
+from deformviz.geometry import as_pair, once
 
 Pair = tuple[int, int]
 
@@ -140,6 +140,44 @@ def test_the_grid_has_the_dtype_of_its_model(dtype: torch.dtype) -> None:
     assert kernel.regular_grid((2, 2), like).dtype == dtype
     assert kernel.tap_positions(like).dtype == dtype
     assert Kernel.of(3).regular_grid((2, 2)).dtype == torch.float32
+
+
+# --- values that are one, expanded -----------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=0, max_size=5))
+def test_once_undoes_expand_alone(axes: list[tuple[int, bool]]) -> None:
+    """Each axis has a length, and is expanded or not."""
+    stored = [1 if expanded else n for n, expanded in axes]
+    values = torch.arange(float(torch.Size(stored).numel())).reshape(stored)
+    whole = values.expand([n for n, _ in axes])
+    got = once(whole)
+    assert got.shape == values.shape
+    assert torch.equal(got, values)
+    assert torch.equal(got.expand(whole.shape), whole)
+    assert got.data_ptr() == values.data_ptr()  # nothing was copied
+
+
+def test_once_leaves_alone_what_is_only_equal() -> None:
+    assert once(torch.zeros(3, 4)).shape == (3, 4)
+    assert once(torch.zeros(3, 1, 4)[:, 0].T).shape == (4, 3)
+    assert once(torch.tensor(2.0)).shape == ()
+    assert once(torch.zeros(0, 3)).shape == (0, 3)
+
+
+def test_once_of_an_expanded_slice() -> None:
+    """Steps, permutations and the middle of a tensor are kept as they are."""
+    values = torch.arange(24.0).reshape(2, 3, 4)
+    whole = values[:, 1:, ::2, None].expand(2, 2, 2, 5).permute(3, 1, 0, 2)
+    assert once(whole).shape == (1, 2, 2, 2)
+    assert torch.equal(once(whole).expand(5, 2, 2, 2), whole)
+
+
+def test_once_hands_gradients_on() -> None:
+    value = torch.ones(1, 2, requires_grad=True)
+    once(value.expand(9, 2)).sum().backward()
+    assert value.grad is not None
+    assert value.grad.tolist() == [[1, 1]]
 
 
 # --- the points ------------------------------------------------------------------------------
@@ -438,6 +476,39 @@ def test_a_header_that_was_tampered_with_is_a_value_error(
 def test_the_good_header_that_the_broken_ones_change_is_good(tmp_path: Path) -> None:
     save_file(OFFSET, tmp_path / "a.safetensors", {"deformviz": json.dumps(GOOD)})
     assert Sampling.load(tmp_path / "a.safetensors").name == "n"
+
+
+@pytest.mark.parametrize("reference", [False, True], ids=["regular", "own base points"])
+def test_known_tensors_are_the_records_own(reference: bool) -> None:
+    s = full(reference=reference)
+    known = s.known()
+    assert list(known) == [name for name in TENSORS if getattr(s, name) is not None]
+    assert len(known) == (9 if reference else 8)
+    for name, tensor in known.items():
+        assert tensor is getattr(s, name), name  # neither copied nor moved nor detached
+
+
+def test_known_tensors_are_those_that_are_there() -> None:
+    s = Sampling.regular("plain", Kernel.of(3), (5, 6))
+    assert list(s.known()) == ["offset"]
+    learned = replace(full(), bias=torch.ones(5, requires_grad=True))
+    assert learned.known()["bias"].requires_grad
+    assert not learned.tensors()["bias"].requires_grad
+    assert set(learned.tensors()) == set(learned.known())
+
+
+def test_show_opens_the_viewer_on_the_record() -> None:
+    s, image = full(), torch.zeros(28, 51, 3, dtype=torch.uint8).numpy()
+    view = s.show(image, y=2, x=3, pinned=True, over="mask")
+    assert view.sampling is s
+    assert view.image is image
+    state = view.state
+    assert (state.y, state.x, state.pinned, state.over) == (2, 3, True, "mask")
+    assert s.show().image is None
+    with pytest.raises(ValueError, match="over must be one of"):
+        s.show(over="everything")
+    with pytest.raises(TypeError, match="colour"):
+        s.show(colour="red")
 
 
 def test_to_moves_every_tensor() -> None:
