@@ -6,6 +6,7 @@ import { Points } from './pane.js';
 const MOST_PANELS = 4;
 const TITLE = 15;
 const TICKS = { left: 26, bottom: 16 };
+const LABEL = 34; // screen pixels for the number at a tick, and a space
 
 export class KernelView {
   constructor(root, tell) {
@@ -52,7 +53,7 @@ export class KernelView {
   drawAxes([cy, cx], panel) {
     const half = this.side / 2;
     shape('rect', { x: cx - half, y: cy - half, width: this.side, height: this.side }, this.axes);
-    const step = niceStep(this.reach / 2);
+    const step = niceStep(Math.max(this.reach / 4, LABEL / this.unit));
     for (let value = -Math.floor(this.reach / step) * step; value <= this.reach; value += step) {
       const place = value * this.unit;
       const kind = Math.abs(value) < step / 2 ? 'dv-zero' : '';
@@ -92,8 +93,8 @@ export class KernelView {
   }
 }
 
-/** 1, 2 or 5 times a power of ten, at most `value`. */
+/** The first of 1, 2 and 5 times a power of ten that is at least `value`. */
 function niceStep(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return power * [5, 2, 1].find((step) => step * power <= value);
+  return power * [1, 2, 5, 10].find((step) => step * power >= value);
 }

@@ -124,7 +124,8 @@ export class Pane {
 
   showLegend(legend) {
     this.legend.hidden = !legend;
-    if (legend) this.legend.replaceChildren(...legendNodes(legendParts(legend)));
+    this.legendParts = legend ? legendParts(legend) : null;
+    if (legend) this.legend.replaceChildren(...legendNodes(this.legendParts));
   }
 
   /** `tell` where the pointer is, and null when it leaves. */
@@ -137,7 +138,7 @@ export class Pane {
 
   onClick(tell) {
     this.frame.addEventListener('pointerdown', (down) => {
-      if (down.button !== 0) return;
+      if (down.button !== 0 || down.target.closest('.dv-tap')) return; // a tap has its own press
       // plotly lays a cover over the page while the button is down, so the release is the window's.
       window.addEventListener('pointerup', (up) => {
         const travel = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY);

@@ -1,6 +1,45 @@
 /* The panes as one SVG, as they are seen: ground, values, points; and from it a PNG. */
 
+import { element } from './dom.js';
+
 const GAP = 10;
+const INK = 'font-family="system-ui, sans-serif" font-size="11" fill="#222"';
+
+/** A text as XML. */
+function escaped(text) {
+  const holder = element('i', {}, text);
+  return new XMLSerializer().serializeToString(holder.firstChild);
+}
+
+/** A pane's legend, in the lower right corner of a pane of this size. */
+function legendPart(pane, width, height) {
+  const parts = pane.legendParts;
+  if (!parts) return '';
+  const box = pane.legend.getBoundingClientRect();
+  const [left, top] = [width - box.width - 8, height - box.height - 8];
+  const text = (content, x, y, anchor = 'start') => `<text x="${x}" y="${y}" text-anchor="${anchor}" ${INK}>${escaped(content)}</text>`;
+  const drawn = [`<rect x="${left}" y="${top}" width="${box.width}" height="${box.height}" rx="4" fill="#fff" fill-opacity="0.88"/>`,
+    text(parts.title, left + 8, top + 16)];
+  (parts.swatches ?? []).forEach(({ color, text: label }, i) => {
+    const y = top + 34 + i * ((box.height - 26) / parts.swatches.length);
+    drawn.push(`<rect x="${left + 8}" y="${y - 9}" width="10" height="10" fill="${color}"/>`, text(label, left + 24, y));
+  });
+  if (parts.wheel) {
+    const href = pane.legend.querySelector('canvas').toDataURL();
+    drawn.push(`<image href="${href}" x="${left + box.width / 2 - 36}" y="${top + box.height - 80}" width="72" height="72"/>`);
+  }
+  if (parts.stops) drawn.push(scalePart(parts, left + 8, top + 22, box.width - 16, text));
+  return drawn.join('');
+}
+
+function scalePart({ stops, labels }, x, y, width, text) {
+  const id = `scale-${Math.random().toString(36).slice(2)}`;
+  const colors = stops.map((color, i) => `<stop offset="${i / (stops.length - 1)}" stop-color="${color}"/>`);
+  const anchors = ['start', 'middle', 'end'];
+  const numbers = labels.map((label, i) => text(label, x + (i * width) / 2, y + 22, anchors[i]));
+  return `<linearGradient id="${id}">${colors.join('')}</linearGradient>`
+    + `<rect x="${x}" y="${y}" width="${width}" height="9" fill="url(#${id})"/>${numbers.join('')}`;
+}
 
 /** What is drawn over and under a pane, cut to its frame, at (left, top) of the picture. */
 function paneParts(pane, left, top) {
@@ -18,7 +57,7 @@ function paneParts(pane, left, top) {
     const opacity = getComputedStyle(canvas).opacity;
     images.push(`<image href="${canvas.toDataURL()}" opacity="${opacity}" style="image-rendering:pixelated" ${place(pane.boxes.get(canvas))}/>`);
   }
-  return `<svg x="${left + xaxis._offset}" y="${top + yaxis._offset}" width="${width}" height="${height}">${images.join('')}${styled(pane.overlay)}</svg>`;
+  return `<svg x="${left + xaxis._offset}" y="${top + yaxis._offset}" width="${width}" height="${height}">${images.join('')}${styled(pane.overlay)}${legendPart(pane, width, height)}</svg>`;
 }
 
 /** An SVG's content with its computed style written into it, as it leaves the style sheet. */
@@ -36,7 +75,7 @@ function styled(svg) {
 /** All panes of a viewer as one SVG text. */
 export function pictureSVG(viewer) {
   const panels = viewer.root.querySelector('.dv-panels').getBoundingClientRect();
-  const background = getComputedStyle(document.body).backgroundColor;
+  const background = getComputedStyle(document.body).getPropertyValue('--body-background-fill');
   const at = (node) => {
     const { left, top } = node.getBoundingClientRect();
     return [left - panels.left + GAP, top - panels.top + GAP];
@@ -46,6 +85,12 @@ export function pictureSVG(viewer) {
     const [left, top] = at(side.kernel.svg);
     const { width, height } = side.kernel.svg.getBoundingClientRect();
     parts.push(`<svg x="${left}" y="${top}" width="${width}" height="${height}">${styled(side.kernel.svg)}</svg>`);
+  }
+  for (const caption of viewer.root.querySelectorAll('.dv-panels figcaption')) {
+    if (!caption.offsetParent) continue;
+    const [left, top] = at(caption);
+    const color = getComputedStyle(caption).color;
+    parts.push(`<text x="${left}" y="${top + 14}" font-family="system-ui, sans-serif" font-size="13" fill="${color}">${escaped(caption.innerText.trim())}</text>`);
   }
   const [width, height] = [panels.width + 2 * GAP, panels.height + 2 * GAP];
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`
