@@ -6,7 +6,7 @@ import { Points } from './pane.js';
 const MOST_PANELS = 4;
 const TITLE = 15;
 const TICKS = { left: 26, bottom: 16 };
-const LABEL = 34; // screen pixels for the number at a tick, and a space
+const LABEL = 27; // screen pixels for the number at a tick, and a space
 
 export class KernelView {
   constructor(root, tell) {
