@@ -108,6 +108,11 @@ class Sampling:
                     f"input has {self.input.shape[0]} channels, which {groups} offset groups "
                     "do not divide"
                 )
+            if self.channel_names and len(self.channel_names) != self.input.shape[0]:
+                raise ValueError(
+                    f"channel_names must name the input's {self.input.shape[0]} channels, "
+                    f"got {len(self.channel_names)} names"
+                )
         if self.output is not None:
             self._expect("output", self.output, [self.output.shape[0], h, w])
         if self.guide is not None:

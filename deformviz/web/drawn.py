@@ -12,7 +12,7 @@ from ..images import decode
 from ..viewer import ViewState
 from .asked import Asked, five_ways, run
 from .link import Link, to_query
-from .numbers import SHELF
+from .numbers import SHELF, Kept, downloads_part, numbers_part
 from .view import view_part
 
 
@@ -26,8 +26,10 @@ def draw_example(asked: Asked, device: str, state: ViewState) -> str:
     """As `draw`, for what every page opens on: its numbers are kept as long as the server runs."""
     # The first run of a process loads libraries, and its time would be told as the operator's.
     explore(decode(asked.path, max_side=64).pixels, asked.settings, device)
-    SHELF.put(*run(asked, device), for_good=True)
-    return draw(asked, device, state)
+    text = draw(asked, device, state)
+    exploration, photo = run(asked, device)
+    SHELF.put(Kept(exploration.sampling, photo.pixels), for_good=True)
+    return text
 
 
 def open_link(link: Link, device: str) -> str:
@@ -44,6 +46,8 @@ def _view(asked: Asked, device: str, state: ViewState | None) -> dict[str, Any]:
     exploration, photo = run(asked, device)
     y, x = (None, None) if state is None else (state.y, state.x)
     view = view_part(exploration, photo, y, x)
+    kept = Kept(exploration.sampling, photo.pixels, dict(view))
+    view |= {"data": numbers_part(kept), "downloads": downloads_part(kept)}
     view["query"] = urlencode(to_query(asked))
     view["shifts"] = five_ways(asked, device) if asked.operator == "Spatial shift" else None
     if state is not None:

@@ -16,7 +16,6 @@ from ..figures import as_picture, display_range
 from ..images import Photo, to_data_uri
 from ..sampling import Sampling
 from ..viewer.scene import scene
-from .numbers import downloads_part, numbers_part
 
 
 def view_part(
@@ -31,8 +30,6 @@ def view_part(
         "outputCaption": output_caption(run),
         "channels": channel_names(run.sampling),
         "checks": [check_part(check) for check in run.checks],
-        "data": numbers_part(run, photo),
-        "downloads": downloads_part(run, photo),
     }
 
 

@@ -23,12 +23,10 @@ from torch import Tensor
 
 from deformviz import Sampling
 from deformviz.explore import OPERATORS, Exploration, Settings, explore
-from deformviz.images import Photo
 from deformviz.web import numbers
-from deformviz.web.numbers import ROUTES, Shelf, downloads_part, numbers_part
+from deformviz.web.numbers import ROUTES, Kept, Shelf, downloads_part, numbers_part
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 17, 3), dtype=np.uint8)
-PHOTO = Photo(PIXELS, (24, 17), ())
 
 
 @cache
@@ -36,9 +34,14 @@ def ran(operator: str = "Deformable Conv v2") -> Exploration:
     return explore(PIXELS, Settings(operator=operator, field="random", mask="random"))
 
 
-def another() -> Exploration:
-    """A run of its own, of the same tensors."""
-    return replace(ran())
+def kept(operator: str = "Deformable Conv v2") -> Kept:
+    """As the page keeps a run: for the same run, the same Sampling."""
+    return Kept(ran(operator).sampling, PIXELS)
+
+
+def another(operator: str = "Deformable Conv v2") -> Kept:
+    """A record of its own, of the same tensors."""
+    return Kept(replace(ran(operator).sampling), PIXELS)
 
 
 def tensors(sampling: Sampling) -> dict[str, Tensor]:
@@ -46,7 +49,7 @@ def tensors(sampling: Sampling) -> dict[str, Tensor]:
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
-def size(run: Exploration) -> int:
+def size(run: Kept) -> int:
     """The bytes of a run's tensors, without what is expanded."""
     return sum(
         tensor.element_size()
@@ -60,47 +63,44 @@ def size(run: Exploration) -> int:
 
 def test_a_run_is_kept_under_its_name() -> None:
     shelf, run = Shelf(), another()
-    name = shelf.put(run, PHOTO)
-    found = shelf.get(name)
-    assert found is not None
-    assert found[0] is run
-    assert found[1] is PHOTO
+    name = shelf.put(run)
+    assert shelf.get(name) is run
     assert shelf.get("") is None
     assert shelf.get(name[:-1]) is None
 
 
 def test_the_same_run_has_one_name() -> None:
     shelf, run, other = Shelf(), another(), another()
-    name = shelf.put(run, PHOTO)
-    assert shelf.put(other, PHOTO) != name
-    assert shelf.put(run, PHOTO) == name
-    assert shelf.put(run, PHOTO, for_good=True) == name
+    name = shelf.put(run)
+    assert shelf.put(other) != name
+    assert shelf.put(run) == name
+    assert shelf.put(run, for_good=True) == name
 
 
 def test_names_cannot_be_guessed() -> None:
     """128 bits of chance in each, and none in common."""
     shelf = Shelf()
     runs = [another() for _ in range(50)]
-    names = [shelf.put(run, PHOTO) for run in runs]
+    names = [shelf.put(run) for run in runs]
     assert len(set(names)) == 50
     assert {len(name) for name in names} == {22}  # of 6 bits
     assert all(name.replace("-", "").replace("_", "").isalnum() for name in names)
-    assert Shelf().put(runs[0], PHOTO) not in names
+    assert Shelf().put(runs[0]) not in names
 
 
 def test_the_oldest_go_when_there_is_no_more_room() -> None:
     runs = [another() for _ in range(5)]
     shelf = Shelf(3 * size(runs[0]))
-    names = [shelf.put(run, PHOTO) for run in runs]
+    names = [shelf.put(run) for run in runs]
     assert [shelf.get(name) is not None for name in names] == [False, False, True, True, True]
 
 
 def test_one_that_is_asked_for_again_is_not_the_oldest() -> None:
     runs = [another() for _ in range(4)]
     shelf = Shelf(3 * size(runs[0]))
-    names = [shelf.put(run, PHOTO) for run in runs[:3]]
-    shelf.put(runs[0], PHOTO)
-    names.append(shelf.put(runs[3], PHOTO))
+    names = [shelf.put(run) for run in runs[:3]]
+    shelf.put(runs[0])
+    names.append(shelf.put(runs[3]))
     assert [shelf.get(name) is not None for name in names] == [True, False, True, True]
 
 
@@ -108,21 +108,21 @@ def test_room_is_counted_to_the_byte() -> None:
     runs = [another(), another()]
     for room, kept in [(2 * size(runs[0]), True), (2 * size(runs[0]) - 1, False)]:
         shelf = Shelf(room)
-        first, _ = (shelf.put(run, PHOTO) for run in runs)
+        first, _ = (shelf.put(run) for run in runs)
         assert (shelf.get(first) is not None) == kept
 
 
 @pytest.mark.parametrize("operator", ["Convolution", "Active Shift"])
 def test_what_takes_no_memory_takes_no_room(operator: str) -> None:
-    runs = [replace(ran(operator)) for _ in range(3)]
+    runs = [another(operator) for _ in range(3)]
     assert size(runs[0]) < sum(t.nbytes for t in tensors(runs[0].sampling).values())
     shelf = Shelf(3 * size(runs[0]))
-    assert all(shelf.get(name) for name in [shelf.put(run, PHOTO) for run in runs])
+    assert all(shelf.get(name) for name in [shelf.put(run) for run in runs])
 
 
 def test_the_latest_is_kept_however_large_it_is() -> None:
     shelf = Shelf(most_bytes=0)
-    first, second = shelf.put(another(), PHOTO), shelf.put(another(), PHOTO)
+    first, second = shelf.put(another()), shelf.put(another())
     assert shelf.get(first) is None
     assert shelf.get(second) is not None
 
@@ -132,11 +132,11 @@ def test_what_is_kept_for_good_outlives_all_others(again: bool) -> None:
     """The example that every page opens on is the first run of all, but never the first to go."""
     shelf, example = Shelf(most_bytes=0), another()
     if again:
-        shelf.put(example, PHOTO)
-    name = shelf.put(example, PHOTO, for_good=True)
+        shelf.put(example)
+    name = shelf.put(example, for_good=True)
     for _ in range(5):
-        latest = shelf.put(another(), PHOTO)
-        shelf.put(example, PHOTO)  # as whoever opens the page does
+        latest = shelf.put(another())
+        shelf.put(example)  # as whoever opens the page does
         assert shelf.get(name) is not None
         assert shelf.get(latest) is not None
 
@@ -144,15 +144,15 @@ def test_what_is_kept_for_good_outlives_all_others(again: bool) -> None:
 def test_what_is_kept_for_good_takes_no_room_of_others() -> None:
     runs = [another() for _ in range(4)]
     shelf = Shelf(2 * size(runs[0]))
-    names = [shelf.put(run, PHOTO, for_good=i < 2) for i, run in enumerate(runs)]
+    names = [shelf.put(run, for_good=i < 2) for i, run in enumerate(runs)]
     assert all(shelf.get(name) is not None for name in names)
 
 
 def test_a_run_that_was_let_go_comes_back_under_another_name() -> None:
     shelf, run = Shelf(most_bytes=0), another()
-    name = shelf.put(run, PHOTO)
-    shelf.put(another(), PHOTO)
-    again = shelf.put(run, PHOTO)
+    name = shelf.put(run)
+    shelf.put(another())
+    again = shelf.put(run)
     assert again != name
     assert shelf.get(name) is None
     assert shelf.get(again) is not None
@@ -171,7 +171,7 @@ def test_many_may_put_the_same_run_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
     def put(_: int) -> str:
         ready.wait()
-        return shelf.put(run, PHOTO)
+        return shelf.put(run)
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(put, range(8)))) == 1
@@ -180,12 +180,12 @@ def test_many_may_put_the_same_run_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 def test_many_may_put_and_get_at_once() -> None:
     runs = [another() for _ in range(40)]
     shelf = Shelf(5 * size(runs[0]))
-    example = shelf.put(another(), PHOTO, for_good=True)
+    example = shelf.put(another(), for_good=True)
 
-    def use(run: Exploration) -> str:
-        name = shelf.put(run, PHOTO)
+    def use(run: Kept) -> str:
+        name = shelf.put(run)
         found = shelf.get(name)
-        assert found is None or found[0] is run
+        assert found is None or found is run
         assert shelf.get(example) is not None
         return name
 
@@ -207,11 +207,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
 @pytest.fixture
 def downloads(client: TestClient) -> dict[str, str]:
     """The addresses of a run's files, by their ends."""
-    return {url.rpartition(".")[2]: url for url in downloads_part(ran(), PHOTO).values()}
+    return {url.rpartition(".")[2]: url for url in downloads_part(kept()).values()}
 
 
 def test_a_view_says_where_its_numbers_are(client: TestClient) -> None:
-    part = numbers_part(ran(), PHOTO)
+    part = numbers_part(kept())
     answer = client.get(str(part["url"]))
     assert answer.status_code == 200
     sent = load(answer.content)
@@ -221,8 +221,8 @@ def test_a_view_says_where_its_numbers_are(client: TestClient) -> None:
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_numbers_are_the_records(client: TestClient, operator: str) -> None:
-    run = ran(operator)
-    sent = load(client.get(str(numbers_part(run, PHOTO)["url"])).content)
+    run = kept(operator)
+    sent = load(client.get(str(numbers_part(run)["url"])).content)
     expected = tensors(run.sampling)
     assert set(sent) == set(expected)
     for name, tensor in expected.items():
@@ -230,10 +230,10 @@ def test_the_numbers_are_the_records(client: TestClient, operator: str) -> None:
 
 
 def test_one_run_has_one_address(client: TestClient) -> None:
-    assert numbers_part(ran(), PHOTO) == numbers_part(ran(), PHOTO)
-    assert numbers_part(another(), PHOTO)["id"] != numbers_part(ran(), PHOTO)["id"]
-    files = downloads_part(ran(), PHOTO).values()
-    name = str(numbers_part(ran(), PHOTO)["id"])
+    assert numbers_part(kept()) == numbers_part(kept())
+    assert numbers_part(another())["id"] != numbers_part(kept())["id"]
+    files = downloads_part(kept()).values()
+    name = str(numbers_part(kept())["id"])
     assert all(f"/{name}/" in url for url in files)
 
 
@@ -264,7 +264,7 @@ def test_the_npz_is_the_record(client: TestClient, downloads: dict[str, str]) ->
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_gif_is_a_film_over_the_photo(client: TestClient, operator: str) -> None:
-    (url,) = [u for u in downloads_part(ran(operator), PHOTO).values() if u.endswith(".gif")]
+    (url,) = [u for u in downloads_part(kept(operator)).values() if u.endswith(".gif")]
     with Image.open(io.BytesIO(client.get(url).content)) as film:
         assert film.format == "GIF"
         assert film.n_frames > 20
@@ -288,7 +288,7 @@ def test_the_html_is_the_viewer_on_the_photo(client: TestClient, downloads: dict
 
 
 def every_answer(client: TestClient) -> list[Any]:
-    urls = [numbers_part(ran(), PHOTO)["url"], *downloads_part(ran(), PHOTO).values()]
+    urls = [numbers_part(kept())["url"], *downloads_part(kept()).values()]
     return [client.get(str(url)) for url in urls]
 
 
@@ -318,13 +318,13 @@ def test_a_run_that_was_let_go_is_answered_with_what_to_do(client: TestClient) -
     "file", ["nothing", "numbers.txt", "NUMBERS", "sampling", "..%2fnumbers", "%2e%2e/app.py", ""]
 )
 def test_a_file_that_there_is_not(client: TestClient, file: str) -> None:
-    name = numbers_part(ran(), PHOTO)["id"]
+    name = numbers_part(kept())["id"]
     assert client.get(f"/deformviz-run/{name}/numbers").status_code == 200
     assert client.get(f"/deformviz-run/{name}/{file}").status_code == 404
 
 
 def test_nothing_can_be_sent_to_it(client: TestClient) -> None:
-    url = str(numbers_part(ran(), PHOTO)["url"])
+    url = str(numbers_part(kept())["url"])
     for method in ("POST", "PUT", "DELETE"):
         assert client.request(method, url, content=b"x").status_code == 405
     assert client.get(url).status_code == 200
@@ -332,8 +332,8 @@ def test_nothing_can_be_sent_to_it(client: TestClient) -> None:
 
 def test_what_is_let_go_is_gone(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers, "SHELF", Shelf(most_bytes=0))
-    before = str(numbers_part(another(), PHOTO)["url"])
+    before = str(numbers_part(another())["url"])
     assert client.get(before).status_code == 200
-    after = str(numbers_part(another(), PHOTO)["url"])
+    after = str(numbers_part(another())["url"])
     assert client.get(before).status_code == 404
     assert client.get(after).status_code == 200

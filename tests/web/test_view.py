@@ -74,7 +74,7 @@ def picture(uri: str) -> np.ndarray:
 def test_a_view_is_strict_json(operator: str, variant: str) -> None:
     run = ran(operator, variant)
     view = viewed(run)
-    own = {"id", "status", "notes", "outputCaption", "channels", "checks", "data", "downloads"}
+    own = {"id", "status", "notes", "outputCaption", "channels", "checks"}
     expected = strict(to_json_plotly(scene(run.sampling, PIXELS, picture=run.picture)))
     assert set(view) == expected.keys() | own
     for name in expected.keys() - own:

@@ -120,7 +120,7 @@ const OVERLAYS = {
   },
   regions: {
     values: (scene) => plane(scene, scene.tensors.region, []),
-    range: (values, scene) => [0, scene.tensors.guide?.shape[0] ?? Math.max(...values) + 1],
+    range: (_values, scene) => [0, scene.view.regionColors.length],
     paint: (values, [, count], state, scene) => lookUp(values, scene.view.regionColors, 0, count - 1),
     title: () => 'region',
   },

@@ -1,6 +1,7 @@
 /* What a run says of itself beside the picture: its names, checks, files, and the five shifts. */
 
 import { element } from './dom.js';
+import { stateQuery } from './state.js';
 
 const power = (value, digits) => (value === 0 ? '0' : value.toExponential(digits));
 
@@ -49,10 +50,15 @@ function drawShifts(box, shifts) {
   box.replaceChildren(element('div', { class: 'dv-formula' }, shifts.title), table);
 }
 
-function drawDownloads(menu, downloads) {
+/** Files to take along; the one that keeps the hover opens on what is seen now. */
+function drawDownloads(viewer, downloads) {
+  const menu = viewer.part('exports');
   for (const old of menu.querySelectorAll('a')) old.remove();
   for (const [text, href] of Object.entries(downloads)) {
-    menu.append(element('a', { href, download: '' }, text));
+    const link = menu.appendChild(element('a', { href, download: '' }, text));
+    link.addEventListener('click', () => {
+      link.href = `${href}?${new URLSearchParams(stateQuery(viewer.state))}`;
+    });
   }
 }
 
@@ -62,5 +68,5 @@ export function writeRun(viewer, view) {
   for (const [name, text] of Object.entries(texts)) viewer.part(name).textContent = text;
   drawChecks(viewer.part('checks'), view.checks);
   drawShifts(viewer.part('more'), view.shifts);
-  drawDownloads(viewer.part('exports'), view.downloads ?? {});
+  drawDownloads(viewer, view.downloads ?? {});
 }
