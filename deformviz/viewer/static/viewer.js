@@ -152,11 +152,16 @@ export class Viewer {
     const states = this.sides.map((side) => nearest(side.scene, side.state ?? this.state));
     paintOverlays(scenes, states).forEach((painted, i) => {
       this.sides[i].image.lay(painted, painted && scenes[i].box(painted.ofInput));
-      this.sides[i].drawArrows({ ...states[i], morph: this.state.morph });
+      this.drawArrows(this.sides[i]);
     });
     this.root.dataset.layers = JSON.stringify(states.map(({ over, tap, group }) => ({ over, tap, group })));
     if (this.sides.length === 2) this.comparison.drawDifference();
     else this.output.lay(null);
+  }
+
+  /** A side's arrows: of its own layers, all as far on their way as the slider says. */
+  drawArrows(side) {
+    side.drawArrows({ ...nearest(side.scene, side.state ?? this.state), morph: this.state.morph });
   }
 
   /** Draw the position in all views. */
@@ -195,7 +200,7 @@ export class Viewer {
     if (!side.scene || !side.image.drawn) return;
     this.comparison.follow(side);
     if (side === this.a) this.state.zoom = zoomToShare(side.image);
-    side.drawArrows({ ...nearest(side.scene, side.state ?? this.state), morph: this.state.morph });
+    this.drawArrows(side);
     this.drawPosition();
   }
 
@@ -293,7 +298,7 @@ export class Viewer {
     const { scene } = this.a;
     this.place(scene, scene, true);
     if ('y' in change || 'x' in change) { this.unmove(); this.pin(this.state.y, this.state.x); }
-    if ('morph' in change) { this.a.drawArrows({ ...nearest(scene, this.state) }); this.drawPosition(); return; }
+    if ('morph' in change) { this.sides.forEach((side) => this.drawArrows(side)); this.drawPosition(); return; }
     if (LAYERS.some((name) => name in change)) this.drawLayers();
     this.drawPosition();
     this.controls.show(this.state, this.edit, scene);
