@@ -23,8 +23,9 @@ export class Comparison {
   async keep(view) {
     const { viewer } = this;
     viewer.b ??= viewer.makeSide('b');
-    const scene = view === viewer.a.scene.view ? viewer.a.scene : new Scene(view);
-    viewer.b.state = { ...viewer.state, ...view.state };
+    const own = view === viewer.a.scene.view;
+    const scene = own ? viewer.a.scene : new Scene(view);
+    viewer.b.state = { ...viewer.state, ...(own ? {} : view.state) }; // its own view's is what it opened with
     viewer.b.reset(scene);
     this.show(true);
     viewer.part('name-b').textContent = `B, kept: ${view.status}`;

@@ -79,6 +79,7 @@ export class Viewer {
     this.place(before, scene, given);
     writeRun(this, view);
     this.controls.offer(scene);
+    if (view.kept) this.comparison.show(true); // first: its zoom is that of half the width
     await this.a.image.draw(view.figures.image, given ? this.state.zoom : undefined);
     if (this.sides.length === 1) await this.output.draw(view.figures.output);
     this.drawAll();
