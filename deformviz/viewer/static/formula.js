@@ -14,6 +14,10 @@ const HEAD = [
   ['product', 'w · m · x'],
 ];
 
+const ROW = 19; // screen pixels, as in viewer.css
+const VIEW = 240;
+const REST = 60; // milliseconds
+
 export class Formula {
   constructor(box, tell) {
     this.tell = tell;
@@ -31,7 +35,11 @@ export class Formula {
     table.tHead.append(head);
     const scroll = element('div', { class: 'dv-scroll', tabindex: 0, role: 'region', 'aria-label': 'the terms of the sum' });
     scroll.append(table);
-    this.scroll = scroll;
+    scroll.addEventListener('scroll', () => {
+      this.scrolled = scroll.scrollTop; // asked for at every hover, it would cost a layout each
+      this.drawRest();
+    }, { passive: true });
+    this.scrolled = 0;
     box.replaceChildren(this.line, this.why, scroll);
     this.rows = [];
   }
@@ -82,7 +90,22 @@ export class Formula {
     write(this.whyText, why);
     const shown = new Set(terms.rows.map((row) => row.n));
     this.rows.forEach(({ node }, n) => { if (node.hidden === shown.has(n)) node.hidden = !shown.has(n); });
-    for (const row of terms.rows) this.drawRow(row, reading);
+    this.drawn = { rows: terms.rows, reading };
+    const seen = this.rowsInView();
+    terms.rows.slice(...seen).forEach((row) => this.drawRow(row, reading));
+    clearTimeout(this.later);
+    if (seen[1] - seen[0] < terms.rows.length) this.later = setTimeout(() => this.drawRest(), REST);
+  }
+
+  /** The first and the last row in view, of those that are shown. */
+  rowsInView() {
+    const first = Math.floor(this.scrolled / ROW);
+    return [Math.max(0, first - 1), first + Math.ceil(VIEW / ROW) + 1];
+  }
+
+  /** Rows out of sight are written when the pointer rests, or when they are scrolled to. */
+  drawRest() {
+    for (const row of this.drawn?.rows ?? []) this.drawRow(row, this.drawn.reading);
   }
 
   drawRow(row, reading) {

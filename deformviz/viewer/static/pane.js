@@ -209,6 +209,7 @@ export class Points {
   /** As many dots as there are taps, in their colours. */
   reset(colors) {
     for (const dot of this.dots) dot.remove();
+    this.radii = new Array(colors.length).fill(null);
     this.dots = colors.map((color, n) => shape('circle', { class: 'dv-tap', fill: color, 'data-tap': n }, this.root));
     this.dots.forEach((dot, n) => {
       dot.addEventListener('pointerenter', () => this.tell('light', n));
@@ -226,18 +227,24 @@ export class Points {
     for (let n = 0; n < this.dots.length; n += 1) {
       const [by, bx, y, x] = [base[2 * n], base[2 * n + 1], point[2 * n], point[2 * n + 1]];
       const shown = sizes[n] > 0 && Number.isFinite(y) && Number.isFinite(x);
-      const dot = this.dots[n];
-      dot.setAttribute('r', shown ? sizes[n] / 2 : 0);
+      this.place(n, y, x, shown ? sizes[n] / 2 : 0);
       if (!(sizes[n] > 0)) continue;
       ghosts += `M${bx - 2} ${by - 2}h4v4h-4z`;
-      if (!shown) continue;
-      dot.setAttribute('cx', x);
-      dot.setAttribute('cy', y);
-      if (by !== y || bx !== x) lines += `M${bx} ${by}L${x} ${y}`;
+      if (shown && (by !== y || bx !== x)) lines += `M${bx} ${by}L${x} ${y}`;
     }
     this.ghosts.setAttribute('d', ghosts);
     this.lines.setAttribute('d', lines);
     this.casing.setAttribute('d', lines);
+  }
+
+  /** Attributes are written only where they change: at each hover there are hundreds. */
+  place(n, y, x, radius) {
+    const dot = this.dots[n];
+    if (this.radii[n] !== radius) dot.setAttribute('r', radius);
+    this.radii[n] = radius;
+    if (radius === 0) return;
+    dot.setAttribute('cx', x);
+    dot.setAttribute('cy', y);
   }
 
   light(n) {
