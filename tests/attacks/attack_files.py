@@ -155,3 +155,12 @@ def initialiser(dims: Iterable[int] = (3, 4), raw: bytes = bytes(48), called: st
 def onnx(*tensors: bytes, before: bytes = b"") -> bytes:
     graph = before + b"".join(field(5, tensor) for tensor in tensors)
     return field(1, 8) + field(7, graph) + field(8, field(2, 17))
+
+
+HONEST = {
+    "zip": honest_zip(),
+    "legacy": honest_legacy(),
+    "safetensors": safetensors({"weight": claim()}),
+    "onnx": onnx(initialiser()),
+}
+"""A sound file of each kind, of which the first tensor is a 3 x 4."""
