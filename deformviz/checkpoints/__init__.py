@@ -2,13 +2,43 @@
 
     checkpoint = open_checkpoint("net.pth")
     checkpoint.shapes                              # {"conv.weight": (64, 3, 3, 3), ...}
-    checkpoint.tensors(["conv.weight"])            # these are read, and no others
+    layers = find_layers(checkpoint.shapes)        # names and shapes together, see FAMILIES
+    tensors = checkpoint.tensors(layers[0].tensors.values())  # these are read, and no others
+    static_sampling(layers[0], tensors, (32, 32))  # its mean pattern, from the weights alone
+    run_layer(layers[0], tensors, feature)         # where it reads on a feature map at hand
 
-What meets the bytes of a stranger's file is in `parsers`, and runs in a process of its own.
+What meets the bytes of a stranger's file is in `parsers`, and runs in a process of its own. Every
+code base's offsets become one canonical form, see `to_canonical`.
 """
 
+from .canonical import Canonical
+from .convert import to_canonical
 from .errors import CheckpointError
+from .families import FAMILIES, family_of
+from .family import Family
+from .layer import Layer
+from .layers import find_layers
 from .parsers.limits import Limits
 from .reading import Checkpoint, Wrapper, open_checkpoint
+from .running import run_layer
+from .weights import dependence, is_constant, is_untrained, static_sampling
 
-__all__ = ["Checkpoint", "CheckpointError", "Limits", "Wrapper", "open_checkpoint"]
+__all__ = [
+    "FAMILIES",
+    "Canonical",
+    "Checkpoint",
+    "CheckpointError",
+    "Family",
+    "Layer",
+    "Limits",
+    "Wrapper",
+    "dependence",
+    "family_of",
+    "find_layers",
+    "is_constant",
+    "is_untrained",
+    "open_checkpoint",
+    "run_layer",
+    "static_sampling",
+    "to_canonical",
+]

@@ -1,0 +1,1 @@
+"""The rows of `FAMILIES`, a file for each kind, and how each kind's shapes are read."""
