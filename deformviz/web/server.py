@@ -12,7 +12,7 @@ from .. import examples
 from ..device import describe
 from ..images import decode, to_data_uri
 from ..viewer import bundle
-from . import explore_tab, numbers, viewer
+from . import checkpoint_tab, explore_tab, numbers, viewer
 from .guard import refuse_links
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
@@ -38,8 +38,11 @@ def build(device: str) -> gr.Blocks:
             ):
                 button = gr.Button(text, size="sm", elem_id=name)
                 button.click(None, js=script, api_visibility="private")
-        with gr.Tabs(), gr.Tab("Explore"):
-            explore_tab.build(page, device)
+        with gr.Tabs():
+            with gr.Tab("Explore"):
+                explore_tab.build(page, device)
+            with gr.Tab("Checkpoint"):
+                checkpoint_tab.build()
     return page
 
 
@@ -71,7 +74,7 @@ def launch(
         show_error=False,
         footer_links=[],
         allowed_paths=[],
-        max_file_size="50mb",
+        max_file_size="1gb",
         state_session_capacity=200,
         app_kwargs={"routes": [*viewer.ROUTES, *numbers.ROUTES]},
         theme=_theme(),

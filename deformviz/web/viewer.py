@@ -22,6 +22,7 @@ from ..viewer.bundle import markup, script
 _JS_ON_LOAD = """
 const base = new URL(window.gradio_config?.root || '/', window.location.href);
 const root = base.pathname.replace(/\\/$/, ''); // a proxy may mount the app below a path
+const first = props.value; // another may have come before the scripts are there
 window.deformvizScripts ??= {};
 const load = (path) => window.deformvizScripts[path] ??= new Promise((done, failed) => {
   const script = document.createElement('script');
@@ -34,7 +35,7 @@ const load = (path) => window.deformvizScripts[path] ??= new Promise((done, fail
   const view = element.querySelector('.dv-viewer');
   try {
     await Promise.all(SCRIPTS.map(load));
-    window.deformviz.mountInPage(view, root, props, watch);
+    window.deformviz.mountInPage(view, root, props, watch, SHARES, first);
   } catch (error) {
     view.textContent = 'The viewer could not start: ' + error.message + '. Reload the page.';
   }
@@ -70,14 +71,21 @@ ROUTES = [Route("/deformviz-static/{name}", _serve)]
 """What the server must serve for the viewer."""
 
 
-def viewer(value: str) -> gr.HTML:
-    """A viewer; its value is a JSON string, see `deformviz.web.view`."""
+def viewer(value: str | None, elem_id: str = "viewer", *, shares: bool = True) -> gr.HTML:
+    """A viewer; its value is a JSON string, see `deformviz.web.view`.
+
+    Args:
+        value: what it opens with, or None.
+        elem_id: its element's id on the page.
+        shares: whether the page's address is its state.
+    """
     urls = json.dumps([_served(name)[0] for name in _SCRIPTS])
+    script = _JS_ON_LOAD.replace("SCRIPTS", urls).replace("SHARES", json.dumps(shares))
     return gr.HTML(
         value,
         html_template=markup(),
-        js_on_load=_JS_ON_LOAD.replace("SCRIPTS", urls),
+        js_on_load=script,
         apply_default_css=False,
         padding=False,
-        elem_id="viewer",
+        elem_id=elem_id,
     )

@@ -10,9 +10,16 @@ export function mount(root, share) {
 
 const PATIENCE = 10000; // milliseconds for a link's picture
 
-/** Show the views that Gradio hands over in `props.value`; `base` is where the app is mounted. */
-export function mountInPage(root, base, props, watch) {
-  const viewer = mount(root, shareInAddress);
+/**
+ * Show the views that Gradio hands over in `props.value`.
+ *
+ * @param base where the app is mounted.
+ * @param shares whether the page's address is this viewer's state.
+ * @param first the value that the page came with.
+ */
+export function mountInPage(root, base, props, watch, shares, first) {
+  const viewer = mount(root, shares ? shareInAddress : undefined);
+  viewer.controls.action('link').hidden = !shares;
   let shown = null;
   const show = () => {
     if (!props.value || props.value === shown) return;
@@ -23,7 +30,8 @@ export function mountInPage(root, base, props, watch) {
   };
   watch('value', show);
   // An address with a query has a picture of its own under way: the example would only flash up.
-  if (new URLSearchParams(window.location.search).has('operator')) setTimeout(show, PATIENCE);
+  const asks = shares && props.value === first && new URLSearchParams(window.location.search).has('operator');
+  if (asks) setTimeout(show, PATIENCE);
   else show();
 }
 

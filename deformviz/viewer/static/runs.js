@@ -66,6 +66,7 @@ function drawDownloads(viewer, downloads) {
 export function writeRun(viewer, view) {
   const texts = { status: view.status, notes: view.notes.join(' · '), caption: view.caption, 'output-caption': view.outputCaption };
   for (const [name, text] of Object.entries(texts)) viewer.part(name).textContent = text;
+  viewer.root.classList.toggle('dv-no-output', view.channels.output.length === 0);
   drawChecks(viewer.part('checks'), view.checks);
   drawShifts(viewer.part('more'), view.shifts);
   drawDownloads(viewer, view.downloads ?? {});
