@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from .geometry import ImageMap, Kernel, Pair, as_pair
+from .geometry import ImageMap, Kernel, Pair, as_pair, once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,6 +157,11 @@ class Sampling:
     def _exact(self) -> Tensor:
         """Of the dtype and device that coordinates are computed in: half precision loses pixels."""
         return self.offset.new_empty(0, dtype=torch.promote_types(self.offset.dtype, torch.float32))
+
+    @cached_property
+    def moves(self) -> bool:
+        """Whether any tap moves at all."""
+        return bool((once(self.offset) != 0).any())
 
     @property
     def groups(self) -> int:

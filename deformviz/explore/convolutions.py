@@ -61,7 +61,9 @@ def _offset(settings: Settings, x: Tensor) -> Tensor:
     """[1, 2 * G * K, h, w]; of three groups, the first moves forth and the last moves back."""
     s = settings
     one = offset_field(s.field, s.kernel, x[0].cpu(), s.strength, s.seed).to(x)  # [K, 2, h, w]
-    signs = torch.linspace(1, -1, s.offset_groups) if s.offset_groups > 1 else torch.ones(1)
+    if s.offset_groups == 1:
+        return one.flatten(0, 1)[None]
+    signs = torch.linspace(1, -1, s.offset_groups)
     return (signs.to(x)[:, None, None, None, None] * one).flatten(0, 2)[None]
 
 

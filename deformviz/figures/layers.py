@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from ..geometry import once
 from ..images import to_data_uri
 from ..sampling import Sampling
 from .canvas import DARK_TEXT, colorbar, input_box, lay_over, output_box
@@ -237,8 +236,7 @@ def _coordinate(name: str) -> Layer:
 
 
 def _moves(sampling: Sampling) -> bool:
-    """Whether any tap moves at all: a regular grid is one stored zero, seen from everywhere."""
-    return bool((once(sampling.offset) != 0).any())
+    return sampling.moves
 
 
 def _nothing(figure: go.Figure, sampling: Sampling, choice: Choice) -> None:

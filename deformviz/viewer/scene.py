@@ -18,7 +18,6 @@ from ..figures.colors import index_colors, index_rgb, robust_top
 from ..figures.layers import layers_for
 from ..figures.points import largest_dot
 from ..figures.views import as_picture, display_range, ground
-from ..geometry import once
 from ..sampling import Sampling
 from .state import OVERLAYS
 
@@ -51,7 +50,7 @@ def scene(
         "header": sampling.header(),
         "groups": sampling.groups,
         "taps": sampling.taps,
-        "moves": bool((once(sampling.offset) != 0).any()),
+        "moves": sampling.moves,
         "figures": {
             "image": ground(sampling, image).to_plotly_json(),
             "output": _output_ground(sampling, shown).to_plotly_json(),

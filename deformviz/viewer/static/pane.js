@@ -130,6 +130,10 @@ export class Pane {
 
   /** `tell` where the pointer is, and null when it leaves. */
   onHover(tell) {
+    // plotly's own hover has nothing to show here, and would ask for a layout of the page each time.
+    this.frame.addEventListener('mousemove', (event) => {
+      if (event.buttons === 0) event.stopPropagation();
+    }, true);
     this.frame.addEventListener('pointermove', (event) => {
       if (this.drawn && event.buttons === 0) tell(this.placeUnder(event), event);
     });
@@ -240,11 +244,12 @@ export class Points {
   /** Attributes are written only where they change: at each hover there are hundreds. */
   place(n, y, x, radius) {
     const dot = this.dots[n];
-    if (this.radii[n] !== radius) dot.setAttribute('r', radius);
-    this.radii[n] = radius;
-    if (radius === 0) return;
-    dot.setAttribute('cx', x);
-    dot.setAttribute('cy', y);
+    const rounded = Math.round(10 * radius) / 10;
+    if (this.radii[n] !== rounded) dot.r.baseVal.value = rounded;
+    this.radii[n] = rounded;
+    if (rounded === 0) return;
+    dot.cx.baseVal.value = x;
+    dot.cy.baseVal.value = y;
   }
 
   light(n) {
