@@ -1,13 +1,43 @@
-"""Numbers: the terms that add up to a `Sampling`'s output, and the five shifts compared."""
+"""Numbers: what a `Sampling`'s offsets do, whether they are healthy, what its output is made of."""
 
+from .affine import Affine, affine_fit
+from .bins import Bin, log_edges
+from .dilation import effective_dilation
+from .finding import Finding, LayerInfo, Thresholds
+from .health import OffsetWeights, findings
+from .histograms import Histogram, histogram
+from .outside import outside_share
+from .parts import Parts, static_and_adaptive
+from .reporting import LayerReport, Report, report
 from .shift_comparison import ShiftResult, compare_strategies, published_tensor
+from .summary import Statistics, statistics
 from .terms import Terms, recompute, terms_at
 
 __all__ = [
+    "Affine",
+    "Bin",
+    "Finding",
+    "Histogram",
+    "LayerInfo",
+    "LayerReport",
+    "OffsetWeights",
+    "Parts",
+    "Report",
     "ShiftResult",
+    "Statistics",
     "Terms",
+    "Thresholds",
+    "affine_fit",
     "compare_strategies",
+    "effective_dilation",
+    "findings",
+    "histogram",
+    "log_edges",
+    "outside_share",
     "published_tensor",
     "recompute",
+    "report",
+    "static_and_adaptive",
+    "statistics",
     "terms_at",
 ]

@@ -1,0 +1,155 @@
+"""One layer in a row of numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..sampling import Sampling
+from .affine import affine_fit
+from .dilation import effective_dilation
+from .outside import outside_share
+from .parts import static_and_adaptive
+from .strips import exact_dtype, row_strips
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a layer's offsets and mask do, over all groups, taps and positions.
+
+    Lengths are in pixels of the input map. What is not finite is left out and counted; a number
+    that nothing is left for is NaN, as are the mask's where there is none.
+
+    Attributes:
+        mean, median, p99, largest: of the offsets' lengths. A percentile is the smallest value that
+            so many are not larger than: one that is in the data.
+        not_finite: how many offsets (dy or dx) and mask values are NaN or infinite.
+        outside, moved_outside: share of the taps that read nothing, and of those alone that their
+            offset moved there, see `outside_share`.
+        dilation: mean effective dilation, see `effective_dilation`; NaN where taps form no grid.
+        scale, rotation: of the whole kernel: mean scale, circular mean of the angle in degrees,
+            see `affine_fit`.
+        residual: what scaling, turning, stretching and shearing leave over, root mean square.
+        static, adaptive: the offsets' fixed part and what deviates from it, root mean square, see
+            `static_and_adaptive`.
+        adaptive_share: adaptive^2 / (static^2 + adaptive^2).
+        mask_mean, mask_p1, mask_p99: of the mask.
+    """
+
+    mean: float
+    median: float
+    p99: float
+    largest: float
+    not_finite: int
+    outside: float
+    moved_outside: float
+    dilation: float
+    scale: float
+    rotation: float
+    residual: float
+    static: float
+    adaptive: float
+    adaptive_share: float
+    mask_mean: float
+    mask_p1: float
+    mask_p99: float
+
+
+@torch.no_grad()
+def statistics(sampling: Sampling) -> Statistics:
+    """Sum a layer up.
+
+    Takes 6 s and 300 MB beside the record for 7 x 7 taps at 512 x 512 positions, on two cores.
+
+    Example:
+        >>> from deformviz import Kernel
+        >>> offset = torch.tensor([3.0, 4.0]).reshape(1, 1, 2, 1, 1).expand(1, 9, 2, 8, 8)
+        >>> kernel = Kernel.of(3, padding=1)
+        >>> moved = statistics(Sampling("moved", (8, 8), (8, 8), kernel, offset))
+        >>> moved.mean, moved.p99, moved.dilation, moved.adaptive
+        (5.0, 5.0, 1.0, 0.0)
+    """
+    mean, median, p99, largest = _of_lengths(sampling)
+    mask_mean, mask_p1, mask_p99 = _of_mask(sampling)
+    outside, moved_outside = outside_share(sampling)
+    grid = sampling.taps == sampling.kernel.taps
+    fit = affine_fit(sampling)
+    turns = torch.deg2rad(_finite(fit.rotation))
+    parts = static_and_adaptive(sampling)
+    static, adaptive = _root_mean_square(parts.static), _root_mean_square(parts.adaptive)
+    energy = static**2 + adaptive**2
+    return Statistics(
+        mean=mean,
+        median=median,
+        p99=p99,
+        largest=largest,
+        not_finite=_not_finite(sampling),
+        outside=_mean(outside),
+        moved_outside=_mean(moved_outside),
+        dilation=_mean(effective_dilation(sampling)) if grid else math.nan,
+        scale=_mean(fit.scale),
+        rotation=math.degrees(math.atan2(_mean(turns.sin()), _mean(turns.cos()))),
+        residual=_root_mean_square(fit.residual),
+        static=static,
+        adaptive=adaptive,
+        adaptive_share=adaptive**2 / energy if energy else math.nan,
+        mask_mean=mask_mean,
+        mask_p1=mask_p1,
+        mask_p99=mask_p99,
+    )
+
+
+def _of_lengths(sampling: Sampling) -> tuple[float, float, float, float]:
+    """Mean, median, 99th percentile and largest of the offsets that are finite."""
+    found = []
+    for rows in row_strips(sampling):
+        offset = sampling.offset[..., rows, :]
+        offset = offset.to(torch.promote_types(offset.dtype, torch.float32))
+        # A length of which a part is NaN or infinite is itself not finite.
+        found.append(_finite(torch.hypot(offset[:, :, 0], offset[:, :, 1])))
+    lengths = torch.cat(found)
+    largest = float(lengths.max()) if len(lengths) else math.nan
+    return _mean(lengths), _percentile(lengths, 0.5), _percentile(lengths, 0.99), largest
+
+
+def _of_mask(sampling: Sampling) -> tuple[float, float, float]:
+    """Mean, first and 99th percentile of the mask values that are finite."""
+    if sampling.mask is None:
+        return (math.nan, math.nan, math.nan)
+    mask = sampling.mask.to(torch.promote_types(sampling.mask.dtype, torch.float32))
+    values = torch.cat([_finite(mask[..., rows, :]) for rows in row_strips(sampling)])
+    return _mean(values), _percentile(values, 0.01), _percentile(values, 0.99)
+
+
+def _not_finite(sampling: Sampling) -> int:
+    """How many of the offsets' dy and dx and of the mask's values are not finite."""
+    known = (sampling.offset, sampling.mask)
+    return sum(
+        int((~values[..., rows, :].isfinite()).sum())
+        for rows in row_strips(sampling)
+        for values in known
+        if values is not None
+    )
+
+
+def _finite(values: Tensor) -> Tensor:
+    return values[values.isfinite()]
+
+
+def _mean(values: Tensor) -> float:
+    finite = _finite(values)
+    return float(finite.mean(dtype=exact_dtype(finite.device)))
+
+
+def _root_mean_square(values: Tensor) -> float:
+    return math.sqrt(_mean(values.square()))
+
+
+def _percentile(values: Tensor, share: float) -> float:
+    """The smallest of `values` that at least this share of them is not larger than."""
+    if not len(values):
+        return math.nan
+    return float(values.kthvalue(max(1, math.ceil(share * len(values)))).values)
