@@ -12,6 +12,8 @@ from .reporting import LayerReport, Report, report
 from .shift_comparison import ShiftResult, compare_strategies, published_tensor
 from .summary import Statistics, statistics
 from .terms import Terms, recompute, terms_at
+from .traced import Level, Traced
+from .tracing import trace
 
 __all__ = [
     "Affine",
@@ -20,6 +22,7 @@ __all__ = [
     "Histogram",
     "LayerInfo",
     "LayerReport",
+    "Level",
     "OffsetWeights",
     "Parts",
     "Report",
@@ -27,6 +30,7 @@ __all__ = [
     "Statistics",
     "Terms",
     "Thresholds",
+    "Traced",
     "affine_fit",
     "compare_strategies",
     "effective_dilation",
@@ -40,4 +44,5 @@ __all__ = [
     "static_and_adaptive",
     "statistics",
     "terms_at",
+    "trace",
 ]
