@@ -125,22 +125,20 @@ class Change:
 
     Attributes:
         source: the component whose value `adjust` is given.
-        adjust: (value, asked) to what is asked for now.
+        adjust: (value, asked) to what is asked for now; None where that is drawn already.
         targets: the components that change, too.
         tell: asked to their new values.
     """
 
     source: Any
-    adjust: Callable[[Any, Asked], Asked] = lambda value, asked: asked
+    adjust: Callable[[Any, Asked], Asked | None] = lambda value, asked: asked
     targets: tuple[Any, ...] = ()
     tell: Callable[[Asked], Sequence[Any]] = lambda asked: ()
 
 
-def _changes(c: dict[str, Any]) -> dict[str, Change]:
+def _changes(c: dict[str, Any], field_before: gr.State) -> dict[str, Change]:
     """Every control's change, by its name."""
     height, width = c["kernel_height"], c["kernel_width"]
-    # A dropdown may tell of one choice twice; the second must not undo a strength set in between.
-    field_before = gr.State(FIRST.field)
     sliders = Change(
         height,
         targets=(c["kernel"],),
@@ -156,13 +154,11 @@ def _changes(c: dict[str, Any]) -> dict[str, Change]:
         "kernel_height": sliders,
         "kernel_width": sliders,
         "field": Change(
+            # A dropdown tells of one choice twice, and brings the strength of the field before.
             field_before,
-            lambda before, asked: asked if asked.field == before else replace(asked, strength=None),
+            lambda before, asked: None if asked.field == before else replace(asked, strength=None),
             (c["strength"], field_before),
-            lambda asked: [
-                gr.update() if asked.strength is not None else _strength_slider(asked.field),
-                asked.field,
-            ],
+            lambda asked: [_strength_slider(asked.field), asked.field],
         ),
         "operator": Change(
             c["operator"],
@@ -198,11 +194,14 @@ def _connect(
         @clear_errors
         def handler(value: Any, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
             asked = change.adjust(value, Asked(*values))
+            if asked is None:
+                return tuple(gr.skip() for _ in (view, *change.targets))
             return draw(asked, device), *change.tell(asked)
 
         return handler
 
-    for name, change in _changes(c).items():
+    field_before = gr.State(FIRST.field)
+    for name, change in _changes(c, field_before).items():
         listen = c["photo"].upload if name == "photo" else c[name].input
         listen(changed(change), [change.source, *inputs], [view, *change.targets], **running)
 
@@ -223,9 +222,9 @@ def _connect(
         except ValueError as error:  # each value was allowed, together they are not
             link = Link(first, ViewState(), None, (f"the link cannot be opened: {error}",))
             text = open_link(link, device)
-        return {view: text} | _set_controls(c, link.asked)
+        return {view: text, field_before: link.asked.field} | _set_controls(c, link.asked)
 
-    page.load(follow_link, None, [view, *c.values()], **running)
+    page.load(follow_link, None, [view, field_before, *c.values()], **running)
 
 
 def _set_controls(c: dict[str, Any], asked: Asked) -> dict[Any, Any]:
