@@ -7,15 +7,27 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chromium import launch
 from explore_page import ExplorePage
-from playwright.sync_api import Browser, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from truth import photo_pixels
+from viewer_page import ViewerPage
+
+from deformviz.explore import Exploration
+from deformviz.viewer import View, ViewState
 
 ROOT = Path(__file__).resolve().parents[2]
+DESKTOP = {"width": 1440, "height": 900}
+
+OpenFile = Callable[[Path], ViewerPage]
+OpenRun = Callable[..., ViewerPage]
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +67,87 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser, server: str) -> Iterator[ExplorePage]:
-    """The Explore page with its worked example drawn, in a session of its own."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    explore = ExplorePage(context.new_page(), server)
-    yield explore
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """What most pages share: a browser that has loaded the scripts once."""
+    context = browser.new_context(viewport=DESKTOP)
+    yield context
     context.close()
+
+
+@pytest.fixture
+def explore(context: BrowserContext, server: str) -> Iterator[ExplorePage]:
+    """An empty tab for the Explore page; no script may have failed at the end."""
+    with explore_page(context, server) as page:
+        yield page
+
+
+@contextmanager
+def explore_page(context: BrowserContext, server: str) -> Iterator[ExplorePage]:
+    """A tab of its own, closed at the end."""
+    page = ExplorePage(context.new_page(), server)
+    yield page
+    assert page.errors == []
+    page.page.close()
+
+
+@pytest.fixture(scope="session")
+def offline(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser without a network."""
+    with offline_context(browser) as context:
+        yield context
+
+
+@contextmanager
+def offline_context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=DESKTOP, offline=True)
+    context.route(lambda url: not url.startswith("file:"), lambda route: route.abort())
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_file(offline: BrowserContext) -> Iterator[OpenFile]:
+    """Opens a saved page from disk; it may ask for nothing but itself, and no script may fail."""
+    with file_opener(offline) as opened:
+        yield opened
+
+
+@contextmanager
+def file_opener(offline: BrowserContext) -> Iterator[OpenFile]:
+    opened: list[tuple[ViewerPage, str]] = []
+
+    def open_file(path: Path) -> ViewerPage:
+        viewer = ViewerPage(offline.new_page())
+        viewer.page.goto(path.as_uri())
+        viewer.wait_for("")
+        viewer.wait_loaded()
+        opened.append((viewer, path.as_uri()))
+        return viewer
+
+    yield open_file
+    for viewer, uri in opened:
+        asked = [url for url in viewer.requests if not url.startswith(("data:", "blob:"))]
+        assert asked == [uri]
+        assert viewer.errors == []
+        viewer.page.close()
+
+
+@pytest.fixture
+def open_run(open_file: OpenFile, tmp_path: Path) -> OpenRun:
+    """Opens a run of `truth.photo_pixels` as `Sampling.show` saves it; takes what it opens with."""
+
+    def opened(run: Exploration, **state: Any) -> ViewerPage:
+        path = tmp_path / "view.html"
+        View(run.sampling, photo_pixels(), ViewState(**state)).save(path)
+        return open_file(path)
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`truth.photo_pixels` as a file."""
+    file = tmp_path_factory.mktemp("photo") / "a photo.png"
+    Image.fromarray(photo_pixels()).save(file)
+    return file

@@ -1,240 +1,158 @@
-"""The Explore page in a real browser: what it draws is where the operators read."""
+"""The Explore page as a whole: it opens finished, and whatever comes, it lives on."""
 
 from __future__ import annotations
 
-import itertools
-import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from explore_page import WAIT, ExplorePage
-from PIL import Image
-from playwright.sync_api import Browser
+from explore_page import ExplorePage, query_of
+from shown import assert_dots, assert_shows
+from truth import run
+from viewer_page import IMAGE, OUTPUT, WAIT
+
+from deformviz.explore import Settings
+from deformviz.web.explore_tab import FIRST, FIRST_IMAGE, FIRST_SIDE, FIRST_STATE
 
 pytestmark = pytest.mark.browser
 
-KERNELS = (1, 3, 5, 7)
-POSITION = (20, 30)
+SMALL = query_of(Settings(weights="Gaussian"), "cat")
 
 
-def regular(size: int, dilation: int = 1) -> np.ndarray:
-    """The taps of a square kernel around its centre, row-major: [K, 2], (y, x)."""
-    steps = (np.arange(size) - (size - 1) / 2) * dilation
-    return np.array(list(itertools.product(steps, steps)))
+def test_opens_on_a_finished_example(explore: ExplorePage) -> None:
+    explore.open()
+    sampling = run(FIRST, FIRST_IMAGE, FIRST_SIDE).sampling
+    assert FIRST_STATE.y is not None
+    assert FIRST_STATE.x is not None
+    assert_shows(explore.seen(), sampling, FIRST_STATE.y, FIRST_STATE.x)
+    assert explore.picture(OUTPUT)["columns"] == 256
+    assert explore.page.locator(".dv-check.dv-passed").count() == 2
+    assert explore.page.locator(".dv-check.dv-failed").count() == 0
+    assert not explore.toast.is_visible()
 
 
-def expected_taps(operator: str, size: int) -> np.ndarray:
-    """Where each operator reads, relative to its position, by its own definition."""
-    reach = size // 2
-    if operator.startswith("Deformable"):
-        return 1.5 * regular(size)  # the field "dilate" at half strength
-    if operator == "Spatial shift":  # content moves up, down, left, right, so reads the other way
-        return np.array([[reach, 0], [-reach, 0], [0, reach], [0, -reach]])
-    if operator == "CycleFC":  # one step further along x for each copy of the photo, around
-        return np.array([[0, (i + reach) % size - reach] for i in range(size)])
-    return regular(size)
+def test_kernels_of_every_size(explore: ExplorePage) -> None:
+    explore.open(**SMALL, y=20, x=30)
+    for size in (1, 5, 7, 9, 11):
+        explore.kernel(size)
+        settings = Settings(weights="Gaussian", kernel_size=(size, size))
+        assert_shows(explore.seen(), run(settings, "cat").sampling, 20, 30)
+        assert explore.page.locator(".dv-check.dv-failed").count() == 0
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    """A photo of 48 x 64 pixels, all colours."""
-    y, x = np.mgrid[:48, :64]
-    pixels = np.stack((4 * x, 5 * y, 2 * (x + y)), axis=-1).astype(np.uint8)
-    file = tmp_path / "a photo.png"
-    Image.fromarray(pixels).save(file)
-    return file
+def test_the_strength_is_of_the_field_that_is_chosen(explore: ExplorePage) -> None:
+    first = Settings(weights="Gaussian", field="wave", strength=5.0)
+    explore.open(**query_of(first, "cat"), y=20, x=30)
+    with explore.redrawn():
+        explore.choose("field", "dilate")
+    explore.kernel(5)  # a second telling of the choice would have been heard by now
+    settings = Settings(weights="Gaussian", field="dilate", kernel_size=(5, 5))
+    assert explore.shown.endswith("| dilate 3")
+    assert_shows(explore.seen(), run(settings, "cat").sampling, 20, 30)
+    with explore.redrawn():
+        explore.slider("strength, times larger", 0.5)
+    assert_shows(explore.seen(), run(replace(settings, strength=0.5), "cat").sampling, 20, 30)
+    with explore.redrawn():  # by the keyboard, and back to the field that the page begins with
+        box = explore.page.locator("#field input")
+        box.fill("toward")
+        box.press("Enter")
+    assert explore.shown.endswith("| toward edges 12")
 
 
-def assert_same_points(drawn: np.ndarray, expected: np.ndarray) -> None:
-    assert drawn.shape == expected.shape
-    # Half a pixel of the screen is a twentieth of one of the photo's.
-    np.testing.assert_allclose(drawn, expected, atol=0.05)
+def test_what_is_done_while_a_run_is_under_way_is_kept(explore: ExplorePage) -> None:
+    explore.open(**SMALL)
+    explore.choose("operator", "Deformable Conv v1")
+    explore.over("magnitude")  # at once, before the operator's own drawing is there
+    explore.click(IMAGE, 7, 50)
+    explore.fill("tap", 2)
+    explore.wait_for("Deformable Conv v1 | ")
+    explore.wait_loaded()
+    explore.kernel(5)  # a late answer would have undone it by now
+    settings = Settings(operator="Deformable Conv v1", weights="Gaussian", kernel_size=(5, 5))
+    assert_shows(explore.seen(), run(settings, "cat").sampling, 7, 50)
+    assert explore.legend().startswith("|Δ| in pixels of tap 2")
+    assert explore.page.locator("#operator input").input_value() == "Deformable Conv v1"
 
 
-def test_opens_on_a_finished_example(page: ExplorePage) -> None:
-    assert len(page.drawn("image", "taps")) == 9
-    assert len(page.drawn("kernel", "taps")) == 9
-    assert page.pictures("image") == 1
-    assert page.pictures("output") == 1
-    assert page.page.locator(".dv-check.dv-passed").count() == 2
-    assert page.page.locator(".dv-check.dv-failed").count() == 0
-    assert page.errors == []
-
-
-def test_every_operator_at_every_kernel(page: ExplorePage, photo: Path) -> None:
-    page.upload(photo)
-    page.wait_for("| 48 x 64 |")
-    page.position(*POSITION)
-    page.page.get_by_role("button", name="More").click()
-    page.page.get_by_label("number input for dilation").fill("1")
-    page.page.get_by_label("number input for dilation").press("Enter")
-    page.choose("field", "dilate")
-    page.wait_for("| dilate 3 |")
-    page.page.wait_for_timeout(1500)  # a person's pause: the slider has just been given its value
-    page.page.get_by_label("number input for strength, times larger").fill("0.5")
-    page.page.get_by_label("number input for strength, times larger").press("Enter")
-    page.wait_for("| dilate 0.5 |")
-    operators = (
-        "Convolution",
-        "Deformable Conv v1",
-        "DRConv",
-        "CoordConv",
-        "Spatial shift",
-        "Active Shift",
-        "CycleFC",
-        "Deformable Conv v2",
-    )
-    for operator in operators:
-        page.operator(operator)
-        for size in KERNELS:
-            page.kernel(size)
-            drawn = page.drawn("image", "taps")
-            if operator == "Active Shift":  # four copies, at random within the kernel
-                assert drawn.shape == (4, 2)
-                assert np.abs(drawn - POSITION).max() <= (size - 1) / 2 + 0.05
-            else:
-                assert_same_points(drawn, POSITION + expected_taps(operator, size))
-            ghosts = {tuple(point) for point in page.drawn("image", "regular grid").round(1)}
-            shifts = operator in ("Spatial shift", "Active Shift", "CycleFC")
-            grid = np.zeros((1, 2)) if shifts else regular(size)
-            assert ghosts == {tuple(point) for point in POSITION + grid}
-            assert page.page.locator(".dv-check.dv-failed").count() == 0
-            assert page.pictures("output") == 1
-    assert page.errors == []
-
-
-@pytest.mark.parametrize(
-    ("operator", "layers"),
-    [
-        ("Deformable Conv v2", ["arrows", "field colours", "magnitude", "mask"]),
-        ("DRConv", ["regions"]),
-        ("CoordConv", ["x coordinate", "y coordinate", "radius"]),
-    ],
-)
-def test_every_layer_is_drawn(page: ExplorePage, operator: str, layers: list[str]) -> None:
-    page.operator(operator)
-    for layer in layers:
-        page.layer(layer)
-        if layer == "arrows":
-            arrows = page.page.locator('[data-figure="image"] .quiverlayer path')
-            arrows.nth(50).wait_for(state="attached", timeout=WAIT)
-        else:
-            assert page.pictures("image") == (3 if layer == "field colours" else 2)
-        assert len(page.drawn("image", "taps")) == 9
-    assert page.errors == []
-
-
-def test_what_is_done_while_a_run_is_under_way_is_kept(page: ExplorePage) -> None:
-    page.choose("operator", "Deformable Conv v1")
-    page.layer("arrows")  # at once, before the operator's own drawing is there
-    page.wait_for("Deformable Conv v1 | ")
-    page.page.wait_for_timeout(2000)  # for a late answer, which must not undo it
-    assert "| arrows |" in page.shown
-    assert page.page.locator("#layer input:checked").get_attribute("value") == "arrows"
-
-
-def test_a_click_chooses_the_position(page: ExplorePage, photo: Path) -> None:
-    page.upload(photo)
-    page.wait_for("| 48 x 64 |")
-    page.operator("Convolution")
-    page.kernel(3)
-    page.click("image", 10.3, 12.4)
-    page.wait_for("| 10, 12")
-    centre = page.drawn("image", "taps")[4]
-    np.testing.assert_allclose(centre, (10, 12), atol=0.05)
-    page.click("output", 40.4, 50.2)
-    page.wait_for("| 40, 50")
-    np.testing.assert_allclose(page.drawn("output", "position"), [(40, 50)], atol=0.05)
-    assert page.page.locator("#y input").input_value() == "40"
-    assert page.page.locator("#x input").input_value() == "50"
-
-
-def test_the_terms_add_up_on_the_page(page: ExplorePage) -> None:
-    rows = page.page.locator('[data-part="terms"] tbody tr')
-    numbers = [
-        [float(text.replace("−", "-")) for text in row.locator("td").all_inner_texts()[5:]]
-        for row in rows.all()
-    ]
-    assert len(numbers) == 9
-    for value, mask, weight, product in numbers:
-        assert value * mask * weight == pytest.approx(product, abs=2e-4)
-    total = re.search(r"= (−?[\d.]+)", page.text("terms").replace("\n", " "))
-    assert total is not None
-    assert sum(row[3] for row in numbers) == pytest.approx(float(total[1]), abs=1e-3)
-
-
-def test_the_five_shifts_are_compared(page: ExplorePage) -> None:
-    page.operator("Spatial shift")
-    page.page.locator(".dv-shifts tbody tr").nth(4).wait_for(timeout=WAIT)
-    rows = [row.inner_text() for row in page.page.locator(".dv-shifts tbody tr").all()]
+def test_the_five_shifts_are_compared(explore: ExplorePage) -> None:
+    explore.open(**SMALL)
+    explore.operator("Spatial shift")
+    table = explore.page.locator(".dv-shifts tbody tr")
+    table.nth(4).wait_for(timeout=WAIT)
+    rows = [row.inner_text() for row in table.all()]
     names = ["slice", "roll", "deform_conv2d", "depthwise", "grid_sample"]
     assert [row.split()[0] for row in rows] == names
     assert all("difference 0" in row for row in rows[:4])
-    page.choose("border", "replicate")
-    page.page.get_by_text("difference 1.19e-7").wait_for(timeout=WAIT)
-    page.choose("border", "keep")
-    page.page.get_by_text("cannot honour this border").nth(7).wait_for(timeout=WAIT)
+    explore.choose("border", "replicate")
+    explore.page.get_by_text("difference 1.19e-7").wait_for(timeout=WAIT)
+    explore.choose("border", "keep")
+    explore.page.get_by_text("cannot honour this border").nth(7).wait_for(timeout=WAIT)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("notes.png", b"these are words, not pixels", "PNG, JPEG"),
-        ("empty.png", b"", "empty"),
-        ("cut.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "PNG"),
-    ],
-)
+BAD = {
+    "notes.png": (b"these are words, not pixels", "PNG, JPEG"),
+    "empty.png": (b"", "empty"),
+    "cut.png": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "PNG"),
+}
+
+
 def test_a_bad_image_gets_a_message_and_the_page_lives_on(
-    page: ExplorePage, tmp_path: Path, photo: Path, name: str, content: bytes, message: str
+    explore: ExplorePage, tmp_path: Path, photo: Path
 ) -> None:
-    before = page.drawn("image", "taps")
-    (tmp_path / name).write_bytes(content)
-    page.upload(tmp_path / name)
-    page.toast.first.wait_for(timeout=WAIT)
-    assert message in page.toast.first.inner_text()
-    assert str(tmp_path) not in page.toast.first.inner_text()
-    np.testing.assert_array_equal(page.drawn("image", "taps"), before)
-    page.kernel(5)
-    assert len(page.drawn("image", "taps")) == 25
-    page.upload(photo)
-    page.wait_for("| 48 x 64 |")
-    assert page.pictures("image") == 1
+    explore.open(**SMALL, y=20, x=30)
+    sampling = run(Settings(weights="Gaussian"), "cat").sampling
+    for name, (content, message) in BAD.items():
+        (tmp_path / name).write_bytes(content)
+        explore.upload(tmp_path / name)
+        toast = explore.toast.filter(has_text=message).first
+        toast.wait_for(timeout=WAIT)
+        assert str(tmp_path) not in toast.inner_text()
+        assert_dots(explore.seen(), sampling, 20, 30)
+        toast.get_by_test_id("toast-close").click()
+        toast.wait_for(state="hidden")
+    explore.kernel(5)
+    assert len(explore.seen().image) == 25
+    explore.upload(photo)
+    explore.wait_for("| 48 x 64 |")
+    explore.wait_loaded()
+    settings = Settings(weights="Gaussian", kernel_size=(5, 5))
+    assert_shows(explore.seen(), run(settings).sampling, *explore.seen().position)
 
 
-def test_no_request_leaves_this_machine(page: ExplorePage, photo: Path) -> None:
-    page.upload(photo)
-    page.wait_for("| 48 x 64 |")
-    page.layer("field colours")
-    hosts = {urlparse(url).netloc for url in page.requests if url.startswith(("http", "ws"))}
-    assert hosts == {urlparse(page.address).netloc}
+def test_a_run_that_is_too_large_is_refused_and_the_picture_stays(explore: ExplorePage) -> None:
+    settings = Settings(weights="Gaussian", offset_groups=3)
+    explore.open(**query_of(settings, "cat"), y=20, x=30)
+    explore.more()
+    with explore.redrawn():
+        explore.slider("working size", 512)
+    before = explore.seen()
+    explore.page.locator('#kernel label[data-testid="11-radio-label"]').click()
+    explore.toast.filter(has_text="million points").wait_for(timeout=WAIT)
+    after = explore.seen()
+    assert (after.rows, after.position) == (before.rows, before.position)
+    np.testing.assert_array_equal(after.points(), before.points())
 
 
-def test_plots_follow_the_theme(page: ExplorePage) -> None:
-    color = "document.querySelector('[data-figure=kernel]')._fullLayout.font.color"
-    light = page.page.evaluate(color)
-    page.page.locator("#theme").click()
-    page.page.wait_for_function(f"light => {color} !== light", arg=light)
-    page.page.locator("#theme").click()
-    page.page.wait_for_function(f"light => {color} === light", arg=light)
+def test_no_request_leaves_this_machine(explore: ExplorePage, photo: Path) -> None:
+    explore.open()
+    explore.upload(photo)
+    explore.wait_for("| 48 x 64 |")
+    explore.operator("Deformable Conv v1")
+    explore.over("field colours")
+    explore.hover(IMAGE, 20, 30)
+    explore.wait_at(20, 30)
+    hosts = {urlparse(url).netloc for url in explore.requests if url.startswith(("http", "ws"))}
+    assert hosts == {urlparse(explore.address).netloc}
 
 
-@pytest.mark.parametrize("width", [1440, 820])
-def test_the_page_fits(browser: Browser, server: str, width: int) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    explore = ExplorePage(context.new_page(), server)
-    page = explore.page
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    cut = page.evaluate(
-        """() => [...document.querySelectorAll('.dv-viewer *, #controls label, #toolbar label')]
-          .filter((node) => node.scrollWidth > node.clientWidth + 1
-            && getComputedStyle(node).overflowX !== 'visible' && node.clientWidth > 0)
-          .map((node) => node.className)"""
-    )
-    assert cut == []
-    if width == 820:
-        page.locator("#fold").click()
-        page.locator("#controls").wait_for(state="hidden")
-        assert len(explore.drawn("image", "taps")) == 9
-    context.close()
+def test_another_seed_gives_another_run(explore: ExplorePage) -> None:
+    settings = Settings(field="random", strength=2.0, weights="Gaussian")
+    explore.open(**query_of(settings, "cat"), y=20, x=30)
+    first = explore.seen().points()
+    explore.more()
+    with explore.redrawn():
+        explore.page.locator("#seed input").fill("7")
+    assert_shows(explore.seen(), run(replace(settings, seed=7), "cat").sampling, 20, 30)
+    assert np.abs(explore.seen().points() - first).max() > 0.5
