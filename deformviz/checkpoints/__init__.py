@@ -12,15 +12,18 @@ code base's offsets become one canonical form, see `to_canonical`.
 """
 
 from .canonical import Canonical
+from .capture import capture
 from .convert import to_canonical
 from .errors import CheckpointError
 from .families import FAMILIES, family_of
 from .family import Family
 from .layer import Layer
 from .layers import find_layers
+from .models import load_model, load_weights, run_on_image
 from .parsers.limits import Limits
 from .reading import Checkpoint, Wrapper, open_checkpoint
 from .running import run_layer
+from .verify import Verified, verify, verify_order, verify_sum
 from .weights import dependence, is_constant, is_untrained, static_sampling
 
 __all__ = [
@@ -31,14 +34,22 @@ __all__ = [
     "Family",
     "Layer",
     "Limits",
+    "Verified",
     "Wrapper",
+    "capture",
     "dependence",
     "family_of",
     "find_layers",
     "is_constant",
     "is_untrained",
+    "load_model",
+    "load_weights",
     "open_checkpoint",
     "run_layer",
+    "run_on_image",
     "static_sampling",
     "to_canonical",
+    "verify",
+    "verify_order",
+    "verify_sum",
 ]
