@@ -15,11 +15,13 @@ from .canonical import Canonical
 from .capture import capture
 from .convert import to_canonical
 from .errors import CheckpointError
+from .exported import run_exported
 from .families import FAMILIES, family_of
 from .family import Family
 from .layer import Layer
 from .layers import find_layers
 from .models import load_model, load_weights, run_on_image
+from .onnx_run import run_onnx
 from .parsers.limits import Limits
 from .reading import Checkpoint, Wrapper, open_checkpoint
 from .running import run_layer
@@ -45,8 +47,10 @@ __all__ = [
     "load_model",
     "load_weights",
     "open_checkpoint",
+    "run_exported",
     "run_layer",
     "run_on_image",
+    "run_onnx",
     "static_sampling",
     "to_canonical",
     "verify",

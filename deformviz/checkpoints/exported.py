@@ -1,0 +1,134 @@
+"""A `.pt2` file: a whole network that `torch.export` wrote, run on a photo without its code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from ..geometry import Pair
+from ..sampling import Sampling
+from .live.calls import sampling_of_call
+from .live.placing import on_photo
+from .live.records import Records
+from .pictures import Normalisation, as_input, fitting_size, photo_pixels, working_size
+
+_REFUSAL = (
+    "a .pt2 file is a program: torch.export.load may unpickle parts of it, which can run any code, "
+    "and its graph may call any operator of PyTorch. Pass trust=True for a file that you exported "
+    "yourself or whose author you trust. An .onnx file holds no code and needs no trust."
+)
+_REPEATED = re.compile(r"@\d+")
+"""torch.export writes "conv@1" where a module is called again."""
+
+
+def run_exported(
+    path: str | Path,
+    image: str | Path | bytes | np.ndarray,
+    *,
+    trust: bool = False,
+    size: Pair | None = None,
+    normalisation: Normalisation = "unit",
+) -> list[Sampling]:
+    """Run an exported program on a photo, and see where its deformable layers read.
+
+    What is seen are the calls of torchvision's operator, which `torch.export` keeps whole. Other
+    deformable operators are taken apart by the export and leave no trace of themselves.
+
+    Args:
+        path: what `torch.export.save` wrote; its program takes one image [B, C, H, W].
+        image: a file, as `deformviz.images.decode` reads it, or [H, W, 3] or [H, W] uint8.
+        trust: whether the file may run code. **Never for a file from a stranger.**
+        size: (H, W) that it is run at. By default what it was exported for, and where that leaves
+            the size open, that of the photo, each side rounded to a multiple of 32.
+        normalisation: as for `run_on_image`.
+
+    Returns:
+        The records of `capture`: named by the path of the module that holds the weight, and laid
+        on the photo.
+
+    Raises:
+        PermissionError: without `trust`.
+        ImageError: no picture.
+        ValueError: a file that is no such program, one that takes something else than an image, or
+            a size that it was not exported for.
+
+    Example:
+        >>> run_exported("net.pt2", "photo.jpg")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        PermissionError: a .pt2 file is a program: torch.export.load may unpickle parts of it, ...
+    """
+    if not trust:
+        raise PermissionError(_REFUSAL)
+    program = _loaded(Path(path)).module()
+    pixels = photo_pixels(image)
+    photo = (pixels.shape[0], pixels.shape[1])
+    wanted = _image_input(program.graph)
+    fixed = [side if isinstance(side, int) else None for side in wanted.shape[2:]]
+    size = fitting_size(fixed, size, working_size(photo))
+    x = as_input(pixels, size, normalisation, channels=int(wanted.shape[1])).to(wanted.dtype)
+    count = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
+    runner = _Runner(program, size)
+    try:
+        with torch.no_grad():
+            runner.run(x.expand(count, -1, -1, -1).contiguous())
+    except AssertionError as error:  # the guards of the program
+        raise ValueError(f"the program does not run at {size[0]} x {size[1]}: {error}") from error
+    return on_photo(runner.records.samplings, photo, size)
+
+
+class _Runner(fx.Interpreter):
+    """Runs the graph node by node, and records what the operator was called with."""
+
+    def __init__(self, program: fx.GraphModule, size: Pair) -> None:
+        super().__init__(program)
+        self.records = Records()
+        self._size = size
+        self._operator = torch.ops.torchvision.deform_conv2d.default
+
+    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401  (as the base class says)
+        """Run one node; what the operator gave is copied before the next may change it."""
+        result = super().run_node(n)
+        if n.op == "call_function" and n.target is self._operator:
+            args, kwargs = self.fetch_args_kwargs_from_env(n)
+            names = [argument.name for argument in self._operator._schema.arguments]
+            arguments = dict(zip(names, args, strict=False)) | kwargs
+            self.records.add(sampling_of_call(arguments, result), _name(n), self._size)
+        return result
+
+
+def _loaded(path: Path) -> torch.export.ExportedProgram:
+    import torchvision  # noqa: F401  (registers the operator)
+
+    if not path.is_file():
+        raise ValueError(f"there is no file {path.name}")
+    try:
+        return torch.export.load(path)
+    except Exception as error:  # whatever a damaged archive makes it raise
+        raise ValueError(
+            f"{path.name} is no program that torch.export.save wrote: {error}"
+        ) from error
+
+
+def _image_input(graph: fx.Graph) -> Tensor:
+    """The one input, as the export saw it: its shape and type."""
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    examples = [node.meta.get("val") for node in inputs]
+    if len(inputs) != 1 or not isinstance(examples[0], Tensor) or examples[0].dim() != 4:
+        names = ", ".join(node.name for node in inputs)
+        raise ValueError(f"the program must take one image [B, C, H, W], but takes {names}")
+    return examples[0]
+
+
+def _name(node: fx.Node) -> str:
+    """The path of the module that holds the weight, or of the one that calls the operator."""
+    weight = node.args[1] if len(node.args) > 1 else node.kwargs["weight"]
+    if isinstance(weight, fx.Node) and weight.op == "get_attr":
+        return str(weight.target).rpartition(".")[0] or node.name
+    modules = list(node.meta.get("nn_module_stack", {}).values())
+    return _REPEATED.sub("", modules[-1][0]) if modules else node.name
