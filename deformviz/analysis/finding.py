@@ -38,16 +38,16 @@ class Thresholds:
             at most a twentieth of the step between two neighbouring pixels, along each axis, comes
             in. Also above the offsets that common implementations begin with.
         exploded: px, of the mean offset. BasicSR warns from 50 on, EDVR from 100.
-        exploded_map: share of the map's longer side, as 50 px are off a map of 32. Beyond it, taps
-            spread evenly over the map would be nearer to home.
+        exploded_map: share of the map's longer side, as 50 px are off a map of 32. Taps strewn
+            evenly over a map are half its side from home; ALIKED clamps its offsets to a quarter.
         exploded_kernel: times the kernel's extent, below which no mean offset counts as exploded,
             as a quarter of a tiny map is less than a kernel.
-        outside: share of the taps that were moved off the map. In a published key-point network it
-            is below 0.02 in the layers that behave and above 0.06 in those that do not.
-        clamp: share of the offsets that are at the extreme value exactly. Rounding alone puts less
-            than 0.001 there, that network's clamped layers 0.08 and more.
+        outside: share of the taps that were moved off the map. In ALIKED, a key-point network, it
+            is below 0.02 in the layers that never reach its clamp and above 0.06 in those that do.
+        clamp: share of the offsets that are at the extreme value exactly. Rounding to half
+            precision puts less than 0.01 there, ALIKED's clamp 0.08 and more.
         static: the root mean square deviation from each tap's mean, by the offsets' root mean
-            square. In layers that were trained to use it, it is 0.2 and more.
+            square. In ALIKED's layers it is 0.2 and more.
         collapsed: the taps' distances by the regular kernel's. At a quarter, a 3 x 3 kernel fits
             between four pixels and reads little more than one value.
         collapsed_share: share of the positions where that is so; single ones do no harm.

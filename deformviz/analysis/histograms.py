@@ -83,8 +83,8 @@ def histogram(
 ) -> Histogram:
     """Count the values of a quantity, for each offset group and tap.
 
-    Takes 1 s and 60 MB beside the record for 7 x 7 taps at 512 x 512 positions, on two cores;
-    `Histogram.positions_in` the same again, or a tap's share of it.
+    Takes 0.4 s of one core and less than 100 MB beside the record for 7 x 7 taps at 512 x 512
+    positions, and so does `Histogram.positions_in`.
 
     Args:
         sampling: with a mask, where that is asked for.

@@ -28,7 +28,8 @@ export class Comparison {
     viewer.b.state = { ...viewer.state, ...(own ? {} : view.state) }; // its own view's is what it opened with
     viewer.b.reset(scene);
     this.show(true);
-    viewer.part('name-b').textContent = `B, kept: ${view.status}`;
+    const [kh, kw] = view.header.kernel_size;
+    viewer.part('name-b').textContent = `B: ${view.header.name}, ${kh} × ${kw}`;
     viewer.part('name-b').title = view.status;
     await viewer.b.image.draw(view.figures.image, viewer.a.image.drawn ? viewer.a.image.zoom : null);
     if (!scene.ready) await viewer.load(viewer.b);

@@ -17,6 +17,7 @@ const HEAD = [
 const ROW = 19; // screen pixels, as in viewer.css
 const VIEW = 240;
 const REST = 60; // milliseconds
+const MANY = 32; // rows, above which those out of sight may be late
 
 export class Formula {
   constructor(box, tell) {
@@ -91,7 +92,7 @@ export class Formula {
     const shown = new Set(terms.rows.map((row) => row.n));
     this.rows.forEach(({ node }, n) => { if (node.hidden === shown.has(n)) node.hidden = !shown.has(n); });
     this.drawn = { rows: terms.rows, reading };
-    const seen = this.rowsInView();
+    const seen = terms.rows.length > MANY ? this.rowsInView() : [0, MANY];
     terms.rows.slice(...seen).forEach((row) => this.drawRow(row, reading));
     clearTimeout(this.later);
     if (seen[1] - seen[0] < terms.rows.length) this.later = setTimeout(() => this.drawRest(), REST);

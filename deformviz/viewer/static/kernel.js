@@ -53,7 +53,7 @@ export class KernelView {
   drawAxes([cy, cx], panel) {
     const half = this.side / 2;
     shape('rect', { x: cx - half, y: cy - half, width: this.side, height: this.side }, this.axes);
-    const step = niceStep(Math.max(this.reach / 4, LABEL / this.unit));
+    const step = Math.min(niceStep(Math.max(this.reach / 4, LABEL / this.unit)), this.reach);
     for (let value = -Math.floor(this.reach / step) * step; value <= this.reach; value += step) {
       const place = value * this.unit;
       const kind = Math.abs(value) < step / 2 ? 'dv-zero' : '';
