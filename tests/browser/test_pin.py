@@ -86,6 +86,14 @@ def test_keys_move_the_pin_and_stop_at_the_border(viewer: ViewerPage, figure: st
     np.testing.assert_allclose(viewer.marker(), (47, 63), atol=0.05)
 
 
+@pytest.mark.parametrize("figure", [IMAGE, OUTPUT])
+def test_after_a_click_the_keys_are_its_own(viewer: ViewerPage, figure: str) -> None:
+    viewer.click(figure, 10, 44)
+    viewer.wait_at(10, 44)
+    viewer.page.keyboard.press("ArrowRight")
+    viewer.wait_at(10, 45)
+
+
 def test_number_boxes_move_the_pin_and_take_the_nearest_that_there_is(viewer: ViewerPage) -> None:
     viewer.fill("y", 5)
     viewer.wait_at(5, 30)

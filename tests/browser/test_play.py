@@ -122,6 +122,18 @@ def test_play_begins_anew_at_the_end(
     assert shown_part(viewer) < 0.2
 
 
+def test_a_hand_on_the_slider_stops_what_plays(
+    viewer: ViewerPage, sampling: Sampling, time_passes: Pass
+) -> None:
+    viewer.action("morph").click()
+    time_passes(0.2)
+    viewer.fill("morph", 0.75)
+    time_passes(0.2)
+    assert shown_part(viewer) == 0.75
+    assert viewer.action("morph").get_attribute("aria-label") == "play from regular to deformed"
+    assert_shows(viewer.seen(), sampling, *POSITION, points=morphed(sampling, 0.75))
+
+
 # --- sweep ---------------------------------------------------------------------------------------
 
 
@@ -163,16 +175,37 @@ def test_the_sweep_stops_when_someone_hovers(
     assert_shows(viewer.seen(), sampling, 40, 8)
 
 
-def test_the_sweep_stops_at_its_button_and_at_a_key(viewer: ViewerPage, time_passes: Pass) -> None:
+@pytest.mark.parametrize("stop", ["its button", "a key", "the pin", "a box", "a slider", "a tap"])
+def test_the_sweep_stops_at_whatever_is_done(
+    viewer: ViewerPage, time_passes: Pass, stop: str
+) -> None:
     button = viewer.action("sweep")
-    for stop in (button.click, lambda: viewer.press("ArrowLeft")):
-        button.click()
-        time_passes(1)
-        stop()
-        assert button.get_attribute("aria-pressed") == "false"
-        position = viewer.seen().position
-        time_passes(3)
-        assert viewer.seen().position == position
+    ways = {
+        "its button": button.click,
+        "a key": lambda: viewer.press("ArrowLeft"),
+        "the pin": viewer.action("pin").click,
+        "a box": lambda: viewer.fill("y", 7),
+        "a slider": lambda: turn_kernel(viewer),
+        "a tap": lambda: drag_tap(viewer),
+    }
+    button.click()
+    time_passes(1)
+    ways[stop]()
+    assert button.get_attribute("aria-pressed") == "false"
+    position = viewer.seen().position
+    time_passes(3)
+    assert viewer.seen().position == position
+    assert viewer.action("pin").inner_text() == ("pin" if stop == "its button" else "pinned")
+
+
+def turn_kernel(viewer: ViewerPage) -> None:
+    viewer.menu("move taps")
+    viewer.fill("rotate", 45)
+
+
+def drag_tap(viewer: ViewerPage) -> None:
+    left, top = viewer.dot("kernel", 4)
+    viewer.drag((left, top), (left + 20, top + 10))
 
 
 # --- where motion is not wanted ------------------------------------------------------------------

@@ -58,6 +58,7 @@ export class Hands {
 
   putTap(n, dy, dx) {
     const { viewer } = this;
+    viewer.play.sweep(false);
     viewer.state.pinned = true;
     viewer.edit.dragged.set(n, [dy, dx]);
     viewer.drawPosition();

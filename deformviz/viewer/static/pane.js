@@ -11,6 +11,7 @@ const CLICK_TRAVEL = 4; // a press that moves further, in screen pixels, is a dr
 export class Pane {
   /** @param root an element with a `[data-figure]` inside. */
   constructor(root) {
+    this.root = root;
     this.ground = root.querySelector('[data-figure]');
     this.frame = element('div', { class: 'dv-frame' });
     this.clip = element('div', { class: 'dv-clip' });
@@ -147,7 +148,9 @@ export class Pane {
       window.addEventListener('pointerup', (up) => {
         const travel = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY);
         const place = this.drawn && travel <= CLICK_TRAVEL ? this.placeUnder(up) : null;
-        if (place) tell(place);
+        if (!place) return;
+        this.root.focus({ preventScroll: true }); // plotly keeps the press from doing so
+        tell(place);
       }, { once: true, capture: true });
     }, true);
   }

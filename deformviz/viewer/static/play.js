@@ -11,24 +11,28 @@ const stillness = () => window.matchMedia('(prefers-reduced-motion: reduce)').ma
 export class Play {
   constructor(viewer) {
     this.viewer = viewer;
-    this.morphing = false;
+    this.morphing = null;
     this.sweeping = null;
   }
 
   /** From where the slider is to the deformed grid, or from the start; pressed again, pause. */
   morph() {
-    this.morphing = !this.morphing;
+    this.morphing = this.morphing ? null : {};
     this.showMorphing();
     if (!this.morphing) return;
+    const mine = this.morphing;
     const { state } = this.viewer;
     const from = state.morph < 1 ? state.morph : 0;
     const start = performance.now();
+    let last = state.morph;
     const turn = (now) => {
-      if (!this.morphing) return;
+      if (this.morphing !== mine) return;
+      if (state.morph !== last) { this.stopMorph(); return; } // someone has moved the slider
       const part = Math.max(0, now - start) / 1000 / MORPH_SECONDS;
       const morph = stillness() ? 1 : Math.min(1, from + part);
       this.viewer.set({ morph });
       this.viewer.controls.nodes.morph.value = morph;
+      last = morph;
       if (morph < 1) requestAnimationFrame(turn);
       else this.stopMorph();
     };
@@ -36,7 +40,7 @@ export class Play {
   }
 
   stopMorph() {
-    this.morphing = false;
+    this.morphing = null;
     this.showMorphing();
   }
 

@@ -257,6 +257,7 @@ export class Viewer {
   }
 
   pin(y, x) {
+    this.play.sweep(false);
     this.state.pinned = true;
     this.moveTo(y, x);
     this.drawPosition();
@@ -290,6 +291,7 @@ export class Viewer {
     const edits = ['scale', 'rotate', 'shear'].filter((name) => name in change);
     for (const name of edits) this.edit[name] = change[name];
     if (edits.length) {
+      this.play.sweep(false);
       this.state.pinned = true;
       this.controls.showEdit(this.state, this.edit);
       this.drawPosition();
