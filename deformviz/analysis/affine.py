@@ -69,7 +69,7 @@ def affine_fit(sampling: Sampling, weights: Tensor | None = None) -> Affine:
     """Fit offset_n = translation + matrix @ p_n - p_n to the taps of each position.
 
     p_n are the undeformed taps around their centre. Takes 0.4 s of one core, weighted
-    1 s, and less than 200 MB beside the record for 7 x 7 taps at 512 x 512 positions.
+    1 s, and less than 100 MB beside the record for 7 x 7 taps at 512 x 512 positions.
 
     Args:
         sampling: any; taps need not form a grid.

@@ -26,7 +26,7 @@ def effective_dilation(sampling: Sampling) -> Tensor:
     itself, are further apart too (a kernel of dilation 2 with a jitter of 1 pixel gives 2.6).
     `affine_fit` tells the two apart by its scale and residual.
 
-    Takes 0.2 s of one core and less than 200 MB beside the record for 7 x 7 taps at 512 x 512
+    Takes 0.2 s of one core and less than 100 MB beside the record for 7 x 7 taps at 512 x 512
     positions.
 
     Args:

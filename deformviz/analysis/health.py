@@ -46,7 +46,7 @@ def findings(
     mask equal     info     the mask is the same everywhere                      everywhere
     ============== ======== ==================================================== ==================
 
-    Takes 1.4 s of one core and less than 300 MB beside the record for 7 x 7 taps at 512 x 512
+    Takes 1.4 s of one core and about 200 MB beside the record for 7 x 7 taps at 512 x 512
     positions.
 
     Args:

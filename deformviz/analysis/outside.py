@@ -17,7 +17,7 @@ def outside_share(sampling: Sampling) -> tuple[Tensor, Tensor]:
     padding, a regular kernel's outer taps do so at the border, which is no fault of the offsets;
     the second share counts those taps alone whose regular place reads something.
 
-    Takes 0.3 s of one core and less than 200 MB beside the record for 7 x 7 taps at 512 x 512
+    Takes 0.3 s of one core and less than 100 MB beside the record for 7 x 7 taps at 512 x 512
     positions.
 
     Returns:

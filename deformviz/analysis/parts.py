@@ -51,7 +51,7 @@ def static_and_adaptive(sampling: Sampling) -> Parts:
     what deviates from it can depend on the content. Not all that deviates does: near the border a
     layer also sees the padding.
 
-    Takes 0.3 s of one core and less than 200 MB beside the record for 7 x 7 taps at 512 x 512
+    Takes 0.3 s of one core and less than 100 MB beside the record for 7 x 7 taps at 512 x 512
     positions.
 
     Example:

@@ -62,7 +62,7 @@ class Statistics:
 def statistics(sampling: Sampling) -> Statistics:
     """Sum a layer up.
 
-    Takes 3 s of one core and about 450 MB beside the record for 7 x 7 taps at 512 x 512 positions,
+    Takes 3 s of one core and about 300 MB beside the record for 7 x 7 taps at 512 x 512 positions,
     most of it for the percentiles, which sort through all lengths at once.
 
     Example:
