@@ -74,7 +74,7 @@ def launch(
         show_error=False,
         footer_links=[],
         allowed_paths=[],
-        max_file_size="1gb",
+        max_file_size="200mb",
         state_session_capacity=200,
         app_kwargs={"routes": [*viewer.ROUTES, *numbers.ROUTES]},
         theme=_theme(),

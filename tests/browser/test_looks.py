@@ -101,10 +101,7 @@ def test_the_page_fits(browser: Browser, server: str, width: int, operator: str)
 
 def assert_fits(page: ExplorePage, width: int) -> None:
     """Nothing is wider than the window; no text or control is cut off, but for long captions."""
-    page.until(
-        "(root) => [...root.querySelectorAll('.dv-pane')]"
-        ".every((pane) => pane.scrollWidth <= pane.clientWidth)"
-    )
+    page.wait_settled()
     assert page.page.evaluate("document.documentElement.scrollWidth") <= width
     cut = page.page.evaluate(
         """(scope) => [...document.querySelectorAll(`${scope} *, #controls label`)]
@@ -138,5 +135,6 @@ def test_the_pictures_follow_the_window(browser: Browser, server: str) -> None:
             ".getBoundingClientRect().width < before - 20",
             before,
         )
+        page.wait_settled()
         np.testing.assert_allclose(page.seen().points(), points, atol=0.01)
     context.close()

@@ -50,6 +50,13 @@ _MIDDLE = """(node) => {
 _LOADED = """(root) => root.viewer?.a.scene
   && [root.viewer.a, root.viewer.b].every((side) => !side?.scene || side.scene.index)"""
 
+# What lies over the pictures is as large as the frames that they are in.
+_SETTLED = """(root) => [...root.querySelectorAll('.dv-frame')].every((frame) => {
+  const clip = frame.querySelector('.dv-clip');
+  const off = [frame.clientWidth - clip.clientWidth, frame.clientHeight - clip.clientHeight];
+  return !frame.clientWidth || Math.max(...off.map(Math.abs)) < 2;
+})"""
+
 _RUN = "(root) => root.viewer.a.scene.view.data.id"
 
 
@@ -100,6 +107,11 @@ class ViewerPage:
     def wait_loaded(self) -> None:
         """Until the numbers of what is shown are there, the reverse look-up included."""
         self.until(_LOADED)
+        self.wait_settled()
+
+    def wait_settled(self) -> None:
+        """Until the panes have been laid out for the room that they have."""
+        self.until(_SETTLED)
 
     def wait_at(self, y: int, x: int) -> None:
         """Until a position is shown."""

@@ -125,8 +125,9 @@ def test_relabelling_the_regions_with_their_filters_changes_nothing() -> None:
     x, weight, guide = arguments(regions=5)
     order = torch.tensor([3, 0, 4, 1, 2])
     expected = dr_conv2d(x, weight, guide, padding=1)
+    # Not bit for bit: a library may sum the channels of another block in another order.
     torch.testing.assert_close(
-        dr_conv2d(x, weight[:, order], guide[:, order], padding=1), expected, rtol=0, atol=0
+        dr_conv2d(x, weight[:, order], guide[:, order], padding=1), expected, rtol=0, atol=1e-13
     )
     assert (dr_conv2d(x, weight[:, order], guide, padding=1) - expected).abs().max() > 0.1
 

@@ -651,7 +651,7 @@ def test_the_numbers_of_others_are_not_listed(served: Served) -> None:
 
 
 def test_an_upload_that_is_too_large_is_refused(served: Served) -> None:
-    with io.BytesIO(bytes(53_000_000)) as large:
+    with io.BytesIO(bytes(212_000_000)) as large:
         answer = httpx.post(
             f"{served.url}gradio_api/upload", files={"files": ("x.png", large)}, timeout=60
         )
