@@ -177,7 +177,7 @@ def test_sliders_scale_turn_and_shear_the_kernel(viewer: ViewerPage, sampling: S
     edit = {"scale": 1.0, "rotate": 0.0, "shear": 0.0}
     for name, value, text in (
         ("scale", 0.5, "0.50"),
-        ("rotate", 90, "90°"),
+        ("rotate", -40, "−40°"),
         ("shear", -1.25, "−1.25"),
         ("scale", 2, "2.00"),
     ):
