@@ -117,7 +117,7 @@ def test_a_comparison_is_exported_with_both_images(page: ExplorePage, save: Save
     page.wait_loaded()
     root = ET.fromstring(save("SVG").read_text(encoding="utf-8"))
     assert len(places(root, "dv-tap")) == 4 * 9
-    assert "B, kept" in "".join(root.itertext())
+    assert "B: Deformable Conv v2" in "".join(root.itertext())
 
 
 # --- files of the run ----------------------------------------------------------------------------
