@@ -7,7 +7,7 @@ follow the content takes a model that runs on an image.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,8 @@ def inspect_layer(
         sampling,
         layer_info=layer_info(layer),
         weights=_offset_weights(layer, tensors, sampling),
-        thresholds=thresholds,
+        # The real map's size is not in the file: only the limit in pixels holds.
+        thresholds=replace(thresholds, exploded_map=1e6),
     )
     return LayerInspection(layer, sampling, tuple(f for f in found if f.kind in _BY_WEIGHTS))
 
