@@ -7,8 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from chromium import launch
 from explore_page import ExplorePage
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from tabs import DESKTOP, OpenFile, OpenRun, explore_page, file_opener, offline_context
 from truth import photo_pixels
 from viewer_page import ViewerPage
 
@@ -24,10 +24,6 @@ from deformviz.explore import Exploration
 from deformviz.viewer import View, ViewState
 
 ROOT = Path(__file__).resolve().parents[2]
-DESKTOP = {"width": 1440, "height": 900}
-
-OpenFile = Callable[[Path], ViewerPage]
-OpenRun = Callable[..., ViewerPage]
 
 
 @pytest.fixture(scope="session")
@@ -82,15 +78,6 @@ def explore(context: BrowserContext, server: str) -> Iterator[ExplorePage]:
         yield page
 
 
-@contextmanager
-def explore_page(context: BrowserContext, server: str) -> Iterator[ExplorePage]:
-    """A tab of its own, closed at the end."""
-    page = ExplorePage(context.new_page(), server)
-    yield page
-    assert page.errors == []
-    page.page.close()
-
-
 @pytest.fixture(scope="session")
 def offline(browser: Browser) -> Iterator[BrowserContext]:
     """A browser without a network."""
@@ -98,39 +85,11 @@ def offline(browser: Browser) -> Iterator[BrowserContext]:
         yield context
 
 
-@contextmanager
-def offline_context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport=DESKTOP, offline=True)
-    context.route(lambda url: not url.startswith("file:"), lambda route: route.abort())
-    yield context
-    context.close()
-
-
 @pytest.fixture
 def open_file(offline: BrowserContext) -> Iterator[OpenFile]:
     """Opens a saved page from disk; it may ask for nothing but itself, and no script may fail."""
     with file_opener(offline) as opened:
         yield opened
-
-
-@contextmanager
-def file_opener(offline: BrowserContext) -> Iterator[OpenFile]:
-    opened: list[tuple[ViewerPage, str]] = []
-
-    def open_file(path: Path) -> ViewerPage:
-        viewer = ViewerPage(offline.new_page())
-        viewer.page.goto(path.as_uri())
-        viewer.wait_for("")
-        viewer.wait_loaded()
-        opened.append((viewer, path.as_uri()))
-        return viewer
-
-    yield open_file
-    for viewer, uri in opened:
-        asked = [url for url in viewer.requests if not url.startswith(("data:", "blob:"))]
-        assert asked == [uri]
-        assert viewer.errors == []
-        viewer.page.close()
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import OpenRun, explore_page
 from explore_page import ExplorePage, query_of
 from playwright.sync_api import Browser, Page
+from tabs import OpenRun, explore_page
 from truth import run
 
 from deformviz.explore import Settings

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import OpenFile
 from explore_page import ExplorePage, query_of
 from PIL import Image
 from seen import numbers
 from shown import assert_shows
+from tabs import OpenFile
 from truth import run
 from viewer_page import IMAGE, IMAGE_B, OUTPUT, ViewerPage
 

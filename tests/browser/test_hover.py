@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OpenFile, explore_page, file_opener
 from explore_page import ExplorePage, query_of
 from playwright.sync_api import BrowserContext
 from seen import numbers
 from shown import assert_shows
+from tabs import OpenFile, explore_page, file_opener
 from truth import run
 from viewer_page import IMAGE, OUTPUT, ViewerPage
 

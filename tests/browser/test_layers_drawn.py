@@ -13,9 +13,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from conftest import OpenRun
 from explore_page import ExplorePage, query_of
 from seen import numbers
+from tabs import OpenRun
 from truth import points_at, run
 from viewer_page import IMAGE, ViewerPage
 

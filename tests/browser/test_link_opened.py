@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
 import pytest
-from conftest import DESKTOP, explore_page
 from explore_page import ExplorePage, query_of
 from playwright.sync_api import Browser
 from seen import Seen
 from shown import assert_shows
+from tabs import DESKTOP, explore_page
 from truth import run
 from viewer_page import IMAGE, IMAGE_B, OUTPUT
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import OpenRun, explore_page
 from explore_page import ExplorePage, query_of
 from playwright.sync_api import Browser
 from seen import numbers
+from tabs import OpenRun, explore_page
 from truth import run
 from viewer_page import OUTPUT, ViewerPage
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import OpenRun
 from explore_page import ExplorePage, query_of
 from shown import assert_shows
+from tabs import OpenRun
 from truth import run
 from viewer_page import IMAGE, OUTPUT, ViewerPage
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from conftest import OpenRun, offline_context
 from playwright.sync_api import Browser, BrowserContext
 from shown import assert_shows
+from tabs import OpenRun, offline_context
 from truth import base_at, points_at, run
 from viewer_page import IMAGE, ViewerPage
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import OpenRun
 from explore_page import ExplorePage, query_of
+from tabs import OpenRun
 from truth import photo_pixels, run
 from viewer_page import IMAGE, OUTPUT, ViewerPage
 

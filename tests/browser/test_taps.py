@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import OpenFile, OpenRun
 from seen import number
 from shown import assert_shows
+from tabs import OpenFile, OpenRun
 from truth import base_at, neighbours, photo_pixels, points_at, run
 from viewer_page import IMAGE, ViewerPage
 
