@@ -231,8 +231,7 @@ _TIMES = """(() => {
   const drawn = () => shown(() => mark('picture'));
   const bench = window.bench = { asked: 0, marks: {}, mark, drawn };
   for (const type of ['click', 'input']) window.addEventListener(type, start, true);
-  const image = '[data-figure="output"] .imagelayer image';
-  const output = () => document.querySelector(image)?.href.baseVal;
+  const output = () => document.querySelector('[data-figure="output"] img')?.src;
   let before;
   new MutationObserver((changes) => {
     for (const { attributeName: name } of changes) {
@@ -315,14 +314,11 @@ _RESOLUTION = """() => {
   return Math.min(...steps);
 }"""
 
-# Where a picture of so many pixels is on the screen.
-_PLACE = """([figure, pixels]) => {
-  const plot = document.querySelector(`[data-figure="${figure}"]`);
-  const { xaxis, yaxis } = plot._fullLayout;
-  const frame = plot.getBoundingClientRect();
-  const [x0, x1] = [-0.5, pixels - 0.5].map((x) => frame.left + xaxis._offset + xaxis.d2p(x));
-  const [y0, y1] = [-0.5, pixels - 0.5].map((y) => frame.top + yaxis._offset + yaxis.d2p(y));
-  return { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
+# Where a picture is on the screen.
+_PLACE = """(figure) => {
+  const picture = document.querySelector(`[data-figure="${figure}"] img`);
+  const { left, top, width, height } = picture.getBoundingClientRect();
+  return { left, top, width, height };
 }"""
 
 
@@ -336,7 +332,7 @@ def new_page(browser: Browser, *scripts: str) -> Page:
 
 def place(page: Page, figure: str) -> dict[str, float]:
     """Where the picture of a figure is on the screen: left, top, width, height."""
-    box: dict[str, float] = page.evaluate(_PLACE, [figure, SIDE])
+    box: dict[str, float] = page.evaluate(_PLACE, figure)
     return box
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from .data_uri import to_data_uri
 from .frame import Frame
 from .tiff import BITS, TIFF_MAX_PAGES
 
@@ -30,6 +32,11 @@ class Photo:
     pixels: np.ndarray
     original_size: tuple[int, int]
     notes: tuple[str, ...]
+
+    @cached_property
+    def uri(self) -> str:
+        """The pixels for a page, see `to_data_uri`; a photo is shown many times."""
+        return to_data_uri(self.pixels)
 
 
 _Converter = Callable[[Image.Image], Image.Image]

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from plotly.io.json import to_json_plotly
-from plotly.offline import get_plotlyjs
 
 from ..sampling import Sampling
 from .bundle import STATIC, markup, script, style
@@ -54,7 +53,6 @@ class View:
             title=self._title,
             style=style(),
             markup=markup(),
-            plotly=get_plotlyjs(),
             script=script(),
             view=_as_script(self._view()),
             numbers=base64.b64encode(numbers).decode("ascii"),

@@ -1,7 +1,7 @@
 """A `Sampling` and its image as what the viewer draws first: the grounds, and what to expect.
 
-The numbers follow as one file, see `wire`. A scene is plain JSON types and plotly figures, so
-that a web page, a notebook and a file on disk are fed with the same.
+The numbers follow as one file, see `wire`. A scene is plain JSON types, so that a web page, a
+notebook and a file on disk are fed with the same.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
-from ..figures.canvas import canvas, output_box
+from ..figures.canvas import input_box, output_box
 from ..figures.colors import index_colors, index_rgb, robust_top
 from ..figures.layers import layers_for
 from ..figures.points import largest_dot
-from ..figures.views import as_picture, display_range, ground
+from ..figures.views import as_picture, check_image, display_range, input_pixels
+from ..images import to_data_uri
 from ..sampling import Sampling
 from .state import OVERLAYS
 
@@ -29,6 +29,7 @@ def scene(
     sampling: Sampling,
     image: np.ndarray | None = None,
     *,
+    uri: str | None = None,
     picture: Tensor | None = None,
     y: int | None = None,
     x: int | None = None,
@@ -38,6 +39,7 @@ def scene(
     Args:
         sampling: from any operator.
         image: [H, W, 3] uint8 that the map lies on; None draws the map itself.
+        uri: the image's address for the page, where there is one already.
         picture: [C, h, w] to show as the output, instead of the Sampling's own.
         y, x: the position whose points are drawn at once, or the nearest to it that there is;
             None for the middle.
@@ -51,9 +53,9 @@ def scene(
         "groups": sampling.groups,
         "taps": sampling.taps,
         "moves": sampling.moves,
-        "figures": {
-            "image": ground(sampling, image).to_plotly_json(),
-            "output": _output_ground(sampling, shown).to_plotly_json(),
+        "grounds": {
+            "image": _image_ground(sampling, image, uri),
+            "output": _output_ground(sampling, shown),
         },
         "outputBox": output_box(sampling),
         "outputCaption": "" if shown is None else _output_caption(shown),
@@ -68,8 +70,25 @@ def scene(
     }
 
 
-def _output_ground(sampling: Sampling, shown: Tensor | None) -> go.Figure:
-    return canvas(sampling.output_size, None if shown is None else as_picture(shown))
+def _image_ground(sampling: Sampling, image: np.ndarray | None, uri: str | None) -> dict[str, Any]:
+    """The image that the map lies on, or the map itself where there is none."""
+    if image is None:
+        return _ground(input_pixels(sampling), input_box(sampling))
+    check_image(sampling, image)
+    return _ground(image, (-0.5, -0.5, image.shape[0], image.shape[1]), uri)
+
+
+def _output_ground(sampling: Sampling, shown: Tensor | None) -> dict[str, Any]:
+    return _ground(
+        None if shown is None else as_picture(shown), (-0.5, -0.5, *sampling.output_size)
+    )
+
+
+def _ground(
+    pixels: np.ndarray | None, box: tuple[float, float, float, float], uri: str | None = None
+) -> dict[str, Any]:
+    """A picture's address, and its (top, left, height, width) in the pixels that it is about."""
+    return {"source": None if pixels is None else uri or to_data_uri(pixels), "box": list(box)}
 
 
 def _output_caption(shown: Tensor) -> str:

@@ -23,7 +23,7 @@ def view_part(
 ) -> dict[str, Any]:
     """What the viewer draws first, as plain JSON types and figures; (y, x) as in `scene`."""
     return {
-        **scene(run.sampling, photo.pixels, picture=run.picture, y=y, x=x),
+        **scene(run.sampling, photo.pixels, uri=photo.uri, picture=run.picture, y=y, x=x),
         "id": identity(run),
         "status": status(run),
         "notes": list(photo.notes),

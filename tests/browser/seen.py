@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 
 # Where a pane's picture lies on the screen, and how many pixels it has.
-PICTURE = """async (root, figure) => {
-  const node = root.querySelector(`[data-figure="${figure}"] .imagelayer image`);
-  const picture = new Image();
-  picture.src = node.href.baseVal;
-  await picture.decode();
-  const { left, top, width, height } = node.getBoundingClientRect();
+PICTURE = """(root, figure) => {
+  const picture = root.querySelector(`[data-figure="${figure}"] img`);
+  const { left, top, width, height } = picture.getBoundingClientRect();
   return { left, top, width, height, rows: picture.naturalHeight, columns: picture.naturalWidth };
 }"""
 

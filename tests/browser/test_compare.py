@@ -106,7 +106,7 @@ def wait_for_one_zoom(page: ExplorePage) -> None:
           const [a, b] = ['image', 'image-b'].map((figure) => {
             const ground = root.querySelector(`[data-figure="${figure}"]`);
             const frame = ground.getBoundingClientRect();
-            const picture = ground.querySelector('.imagelayer image').getBoundingClientRect();
+            const picture = ground.querySelector('img').getBoundingClientRect();
             return [picture.left - frame.left, picture.top - frame.top, picture.width];
           });
           return a.every((value, i) => Math.abs(value - b[i]) < 0.02);

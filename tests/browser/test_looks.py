@@ -131,7 +131,7 @@ def test_the_pictures_follow_the_window(browser: Browser, server: str) -> None:
         before, points = page.picture()["width"], page.seen().points()
         page.page.set_viewport_size({"width": 1100, "height": 900})
         page.until(
-            "(root, before) => root.querySelector('.imagelayer image')"
+            "(root, before) => root.querySelector('[data-figure=image] img')"
             ".getBoundingClientRect().width < before - 20",
             before,
         )

@@ -124,7 +124,7 @@ def test_a_connection_that_breaks_is_told(explore: ExplorePage) -> None:
 
 def test_scripts_that_come_after_a_links_answer_draw_it_at_once(explore: ExplorePage) -> None:
     late: list[Route] = []
-    explore.page.route("**/plotly.min.js*", lambda route: late.append(route))
+    explore.page.route("**/viewer.js*", lambda route: late.append(route))
     # Of a picture that does not come, the viewer waits ten seconds: here they never pass.
     explore.page.add_init_script(
         "const set = window.setTimeout;"

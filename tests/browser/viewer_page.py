@@ -137,7 +137,7 @@ class ViewerPage:
         """Until a pane's picture is wider than so many screen pixels."""
         self.until(
             "(root, [figure, width]) => width < root.querySelector("
-            "`[data-figure='${figure}'] .imagelayer image`).getBoundingClientRect().width",
+            "`[data-figure='${figure}'] img`).getBoundingClientRect().width",
             [figure, width],
         )
 

@@ -60,7 +60,7 @@ def test_a_scene_is_plain_json(operator: str, variant: str) -> None:
         view = told(s, image)
         assert view["header"] == s.header()
         assert (view["groups"], view["taps"]) == s.offset.shape[:2]
-        assert set(view["figures"]) == {"image", "output"}
+        assert set(view["grounds"]) == {"image", "output"}
         assert view["caption"]
         assert view["outputCaption"]
 
@@ -111,13 +111,14 @@ def test_each_position_lies_in_the_middle_of_its_ground(operator: str, variant: 
 
 
 def test_the_photo_lies_under_everything() -> None:
-    figure = told(run("Convolution"), PHOTO)["figures"]["image"]
-    (image,) = figure["layout"]["images"]
-    assert np.array_equal(pixels(image["source"]), PHOTO)
-    assert (image["y"], image["x"], image["sizey"], image["sizex"]) == (-0.5, -0.5, 24, 17)
-    assert figure["layout"]["xaxis"]["range"] == [-0.5, 16.5]
-    assert figure["layout"]["yaxis"]["range"] == [23.5, -0.5]
-    assert figure["data"] == []
+    ground = told(run("Convolution"), PHOTO)["grounds"]["image"]
+    assert np.array_equal(pixels(ground["source"]), PHOTO)
+    assert ground["box"] == [-0.5, -0.5, 24, 17]
+
+
+def test_a_photo_that_has_an_address_is_not_encoded_again() -> None:
+    ground = scene(run("Convolution"), PHOTO, uri="data:image/png;base64,here")["grounds"]["image"]
+    assert ground == {"source": "data:image/png;base64,here", "box": [-0.5, -0.5, 24, 17]}
 
 
 @pytest.mark.parametrize(
@@ -125,24 +126,19 @@ def test_the_photo_lies_under_everything() -> None:
 )
 def test_without_a_photo_the_map_itself_lies_where_it_is_read(image_map: ImageMap) -> None:
     s = replace(run("Convolution"), image_map=image_map)
-    figure = told(s)["figures"]["image"]
-    (image,) = figure["layout"]["images"]
-    assert np.array_equal(pixels(image["source"]), PHOTO)
+    ground = told(s)["grounds"]["image"]
+    assert np.array_equal(pixels(ground["source"]), PHOTO)
+    top, left, height, width = ground["box"]
     for pixel in (0, 5, 16):
         y, x = image_map.to_image(torch.tensor([float(pixel), float(pixel)])).tolist()
-        assert (y - image["y"]) * 24 / image["sizey"] - 0.5 == pytest.approx(pixel)
-        assert (x - image["x"]) * 17 / image["sizex"] - 0.5 == pytest.approx(pixel)
-    (left, right), (bottom, top) = (figure["layout"][f"{n}axis"]["range"] for n in "xy")
-    assert (left, right - left) == (image["x"], image["sizex"])
-    assert (top, bottom - top) == (image["y"], image["sizey"])
+        assert (y - top) * 24 / height - 0.5 == pytest.approx(pixel)
+        assert (x - left) * 17 / width - 0.5 == pytest.approx(pixel)
 
 
 def test_without_any_picture_there_is_a_ground_all_the_same() -> None:
     view = told(Sampling.regular("convolution", Kernel.of(3, padding=1), (6, 7)))
     for name in ("image", "output"):
-        layout = view["figures"][name]["layout"]
-        assert "images" not in layout
-        assert layout["xaxis"]["range"] == [-0.5, 6.5]
+        assert view["grounds"][name] == {"source": None, "box": [-0.5, -0.5, 6, 7]}
     assert view["outputCaption"] == ""
 
 
@@ -156,19 +152,18 @@ def test_a_photo_that_the_map_does_not_cover_is_refused() -> None:
 
 def test_the_output_is_drawn_in_its_own_pixels() -> None:
     s = run("Convolution", stride=2)
-    figure = told(s, PHOTO)["figures"]["output"]
-    (image,) = figure["layout"]["images"]
+    ground = told(s, PHOTO)["grounds"]["output"]
     assert s.output is not None
     expected = 255 * s.output.movedim(0, -1).numpy().clip(0, 1)
-    assert np.abs(pixels(image["source"]) - expected).max() <= 0.51
-    assert (image["y"], image["x"], image["sizey"], image["sizex"]) == (-0.5, -0.5, 12, 9)
+    assert np.abs(pixels(ground["source"]) - expected).max() <= 0.51
+    assert ground["box"] == [-0.5, -0.5, 12, 9]
 
 
 def test_another_picture_can_stand_in_for_the_output() -> None:
     picture = torch.linspace(0, 1, 3 * 24 * 17).reshape(3, 24, 17)
-    (image,) = told(run("Spatial shift"), picture=picture)["figures"]["output"]["layout"]["images"]
+    ground = told(run("Spatial shift"), picture=picture)["grounds"]["output"]
     expected = 255 * picture.movedim(0, -1).numpy()
-    assert np.abs(pixels(image["source"]) - expected).max() <= 0.51
+    assert np.abs(pixels(ground["source"]) - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize(

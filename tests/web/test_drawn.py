@@ -107,7 +107,7 @@ def test_a_drawing_is_of_what_was_asked_for(operator: str, photo: str) -> None:
 def test_the_examples_can_be_drawn() -> None:
     for name in examples.names():
         view = drawn(replace(ASKED, example=name))
-        assert view["figures"]["image"]["layout"]["images"]
+        assert view["grounds"]["image"]["source"].startswith("data:image/")
         assert max(view["header"]["input_size"]) == 64
 
 

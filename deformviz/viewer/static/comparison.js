@@ -6,17 +6,17 @@ import { Scene } from './scene.js';
 export class Comparison {
   constructor(viewer) {
     this.viewer = viewer;
-    this.following = null;
+    this.following = false;
   }
 
   /** Give the other side the zoom of the one that a person has zoomed. */
   follow(side) {
-    if (this.following === side) return; // it was led here
+    if (this.following) return; // this one was led here
+    this.following = true;
     for (const other of this.viewer.sides) {
-      if (other === side || !other.image.drawn || near(other.image.zoom, side.image.zoom)) continue;
-      this.following = other;
-      other.image.setZoom(side.image.zoom).then(() => { this.following = null; });
+      if (other !== side && other.image.drawn) other.image.setZoom(side.image.asked);
     }
+    this.following = false;
   }
 
   /** Keep a view; one that a link asked for brings its own state and numbers. */
@@ -31,7 +31,7 @@ export class Comparison {
     const [kh, kw] = view.header.kernel_size;
     viewer.part('name-b').textContent = `B: ${view.header.name}, ${kh} × ${kw}`;
     viewer.part('name-b').title = view.status;
-    await viewer.b.image.draw(view.figures.image, viewer.a.image.drawn ? viewer.a.image.zoom : null);
+    await viewer.b.image.draw(view.grounds.image, viewer.a.image.asked);
     if (!scene.ready) await viewer.load(viewer.b);
     viewer.drawAll();
   }
@@ -42,7 +42,7 @@ export class Comparison {
     viewer.b.scene = null;
     this.show(false);
     viewer.part('output-caption').textContent = viewer.a.scene.view.outputCaption;
-    return viewer.output.draw(viewer.a.scene.view.figures.output).then(() => viewer.drawAll());
+    return viewer.output.draw(viewer.a.scene.view.grounds.output).then(() => viewer.drawAll());
   }
 
   show(on) {
@@ -68,5 +68,3 @@ export class Comparison {
     output.lay(painted, [-0.5, -0.5, h, w]);
   }
 }
-
-const near = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-3);

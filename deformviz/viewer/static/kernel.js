@@ -1,7 +1,7 @@
 /* The K taps of a position around the kernel's centre, one panel for each offset group. */
 
 import { brief, clamp, shape } from './dom.js';
-import { Points } from './pane.js';
+import { Points } from './points.js';
 
 const MOST_PANELS = 4;
 const TITLE = 15;

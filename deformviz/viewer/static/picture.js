@@ -43,21 +43,22 @@ function scalePart({ stops, labels }, x, y, width, text) {
 
 /** What is drawn over and under a pane, cut to its frame, at (left, top) of the picture. */
 function paneParts(pane, left, top) {
-  const { xaxis, yaxis } = pane.axes;
-  const [width, height] = [xaxis._length, yaxis._length];
+  const { width, height } = pane.view;
   const place = ([y, x, h, w]) => {
     const [y0, x0] = pane.toScreen(y, x);
     const [y1, x1] = pane.toScreen(y + h, x + w);
     return `x="${x0}" y="${y0}" width="${x1 - x0}" height="${y1 - y0}" preserveAspectRatio="none"`;
   };
-  const images = (pane.ground.layout.images ?? []).map((image) => (
-    `<image href="${image.source}" ${place([image.y, image.x, image.sizey, image.sizex])}/>`));
-  for (const canvas of [pane.values, pane.shade]) {
-    if (canvas.hidden || !pane.boxes.has(canvas)) continue;
-    const opacity = getComputedStyle(canvas).opacity;
-    images.push(`<image href="${canvas.toDataURL()}" opacity="${opacity}" style="image-rendering:pixelated" ${place(pane.boxes.get(canvas))}/>`);
+  const images = [];
+  const over = [...pane.boxes.keys()].filter((node) => node !== pane.picture);
+  for (const node of [pane.picture, ...over]) {
+    const box = pane.boxes.get(node);
+    const source = node === pane.picture ? node.getAttribute('src') : node.toDataURL();
+    if (!box || node.hidden || !source) continue;
+    const { opacity, imageRendering } = getComputedStyle(node);
+    images.push(`<image href="${source}" opacity="${opacity}" style="image-rendering:${imageRendering}" ${place(box)}/>`);
   }
-  return `<svg x="${left + xaxis._offset}" y="${top + yaxis._offset}" width="${width}" height="${height}">${images.join('')}${styled(pane.overlay)}${legendPart(pane, width, height)}</svg>`;
+  return `<svg x="${left}" y="${top}" width="${width}" height="${height}">${images.join('')}${styled(pane.overlay)}${legendPart(pane, width, height)}</svg>`;
 }
 
 /** An SVG's content with its computed style written into it, as it leaves the style sheet. */

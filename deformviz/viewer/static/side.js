@@ -3,7 +3,8 @@
 import { element, shape } from './dom.js';
 import { Formula } from './formula.js';
 import { KernelView } from './kernel.js';
-import { drawArrows, Pane, Points } from './pane.js';
+import { Pane } from './pane.js';
+import { drawArrows, Points } from './points.js';
 import { nearest, robustTop } from './layers.js';
 import { part, why } from './why.js';
 

@@ -80,8 +80,8 @@ export class Viewer {
     writeRun(this, view);
     this.controls.offer(scene);
     if (view.kept) this.comparison.show(true); // first: its zoom is that of half the width
-    await this.a.image.draw(view.figures.image, given ? this.state.zoom : undefined);
-    if (this.sides.length === 1) await this.output.draw(view.figures.output);
+    await this.a.image.draw(view.grounds.image, given ? this.state.zoom : undefined);
+    if (this.sides.length === 1) await this.output.draw(view.grounds.output);
     this.drawAll();
     this.root.dataset.view = view.id;
     this.root.classList.remove('dv-waiting');
@@ -332,7 +332,7 @@ export class Viewer {
 
 /** The zoom as a link has it: null for the whole image; no smaller than a link may ask for. */
 function zoomToShare(image) {
-  const zoom = image.zoom.map((value) => Number(value.toPrecision(7)));
+  const zoom = image.asked.map((value) => Number(value.toPrecision(7)));
   const [top, left, bottom, right] = zoom;
   return image.seesAll || bottom - top < 0.5 || right - left < 0.5 ? null : zoom;
 }
