@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 import torch
@@ -77,13 +77,46 @@ class Scene:
         """Standard normal numbers."""
         return torch.randn(shape, generator=self.generator()).to(self.image)
 
-    @cached_property
+    @property
     def edges(self) -> Tensor:
         """How strong the image's edges are, smoothed, in [0, 1]: [H, W]."""
-        grey = self.image.mean(dim=0)
-        dy, dx = _gradient(_smooth(grey, 1.0))
-        strength = _smooth(torch.hypot(dy, dx), 1.5)
-        return _normalised(strength)
+        return _edges(_Pixels(self.image))
+
+    @property
+    def uphill(self) -> Tensor:
+        """The way to stronger edges, of length 1 wherever there is one: [2, H, W]."""
+        return _uphill(_Pixels(self.image))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """An image by its content: its edges are found once, while fields and strengths change."""
+
+    image: Tensor
+
+    def __hash__(self) -> int:
+        return hash(self.image.detach().cpu().float().numpy().tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Pixels)
+            and (self.image.dtype, self.image.device) == (other.image.dtype, other.image.device)
+            and torch.equal(self.image, other.image)
+        )
+
+
+@lru_cache(maxsize=4)
+def _edges(pixels: _Pixels) -> Tensor:
+    grey = pixels.image.mean(dim=0)
+    dy, dx = _gradient(_smooth(grey, 1.0))
+    strength = _smooth(torch.hypot(dy, dx), 1.5)
+    return _normalised(strength)
+
+
+@lru_cache(maxsize=4)
+def _uphill(pixels: _Pixels) -> Tensor:
+    slope = torch.stack(_gradient(_smooth(_edges(pixels), 3.0)))
+    return slope / (torch.hypot(slope[0], slope[1]) + 0.01)
 
 
 def _normalised(values: Tensor) -> Tensor:
@@ -152,9 +185,7 @@ def _random(scene: Scene, strength: float) -> Tensor:
 
 def _toward_edges(scene: Scene, strength: float) -> Tensor:
     """Taps climb the blurred edge strength of the image, each from its own place."""
-    slope = torch.stack(_gradient(_smooth(scene.edges, 3.0)))  # [2, H, W]
-    slope = slope / (torch.hypot(slope[0], slope[1]) + 0.01)
-    return strength * scene.at_taps(slope).transpose(0, 1)
+    return strength * scene.at_taps(scene.uphill).transpose(0, 1)
 
 
 def _saddle(scene: Scene, strength: float) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ class Exploration:
         settings: what it was asked for.
         sampling: where the operator read, with its output.
         picture: [3, h, w] the output to show as colours.
-        checks: the run's own checks.
+        checking: makes `checks`.
         milliseconds: how long the operator took, without what was made up for it.
         device: "cpu", "cuda" or "mps".
     """
@@ -42,9 +44,15 @@ class Exploration:
     settings: Settings
     sampling: Sampling
     picture: Tensor
-    checks: tuple[Check, ...]
+    checking: Callable[[], tuple[Check, ...]] = field(repr=False)
     milliseconds: float
     device: str
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """The run's own checks, made when they are asked for: a picture need not wait for them."""
+        with torch.no_grad():
+            return self.checking()
 
 
 def explore(
@@ -82,8 +90,12 @@ def explore(
         sampling = call()
         _wait_for(x.device)
         milliseconds = 1000 * (time.perf_counter() - start)
-        checks = (_check_crop(operator, settings, x), _check_terms(sampling))
-    return Exploration(settings, sampling, _picture(sampling), checks, milliseconds, x.device.type)
+
+    def checking() -> tuple[Check, ...]:
+        return _check_crop(operator, settings, x), _check_terms(sampling)
+
+    picture = _picture(sampling)
+    return Exploration(settings, sampling, picture, checking, milliseconds, x.device.type)
 
 
 def _check_size(x: Tensor, settings: Settings, operator: Operator) -> None:

@@ -14,16 +14,16 @@ from .errors import ImageError, check_range
 EXACT_BELOW = 64
 
 
-def to_data_uri(pixels: np.ndarray, *, quality: int = 90) -> str:
+def to_data_uri(pixels: np.ndarray, *, quality: int = 92) -> str:
     """Encode pixels for the page, as a ``data:image/...`` URI.
 
     Args:
         pixels: [H, W, 3] (RGB) or [H, W, 4] (RGBA) uint8.
-        quality: of a lossy WebP, 1 to 100. RGBA is kept exactly, whatever the quality, and so is
-            a picture whose sides are both below 64 pixels (as a PNG).
+        quality: of a JPEG, 1 to 100. RGBA is kept exactly (as a WebP), whatever the quality, and so
+            is a picture whose sides are both below 64 pixels (as a PNG).
 
     Returns:
-        The URI, about 80 kB for a photo of 512 x 512, in about 10 ms.
+        The URI, about 120 kB for a photo of 512 x 512, in about 2 ms.
 
     Raises:
         ImageError: another shape or type, a side of 0 or above 16383, or a wrong quality.
@@ -39,11 +39,15 @@ def to_data_uri(pixels: np.ndarray, *, quality: int = 90) -> str:
     if max(image.size) < EXACT_BELOW:
         image.save(encoded, "PNG")
         kind = "png"
-    else:
-        # Method 0 is several times faster than the default, for files that are a tenth larger.
-        # With alpha it is an overlay whose colours are read as values: these are not to be smeared.
-        image.save(encoded, "WEBP", quality=quality, method=0, lossless=image.mode == "RGBA")
+    elif image.mode == "RGBA":
+        # An overlay, whose colours are read as values: these are not to be smeared. Method 0 is
+        # several times faster than the default, for files that are a tenth larger.
+        image.save(encoded, "WEBP", method=0, lossless=True)
         kind = "webp"
+    else:
+        # With a colour for every pixel it is closer than a WebP that takes six times as long.
+        image.save(encoded, "JPEG", quality=quality, subsampling=0)
+        kind = "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(encoded.getvalue()).decode('ascii')}"
 
 

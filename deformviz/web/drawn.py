@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from ..viewer import ViewState
 from .asked import Asked, five_ways, run
 from .link import Link, to_query
 from .numbers import SHELF, Kept, downloads_part, numbers_part
-from .view import view_part
+from .view import checks_part, view_part
 
 
 def draw(asked: Asked, device: str, state: ViewState | None = None) -> str:
@@ -27,8 +28,8 @@ def draw_example(asked: Asked, device: str, state: ViewState) -> str:
     # The first run of a process loads libraries, and its time would be told as the operator's.
     explore(decode(asked.path, max_side=64).pixels, asked.settings, device)
     text = draw(asked, device, state)
-    exploration, photo = run(asked, device)
-    SHELF.put(Kept(exploration.sampling, photo.pixels), for_good=True)
+    exploration, _ = run(asked, device)
+    SHELF.put(Kept(exploration.sampling), for_good=True)
     return text
 
 
@@ -46,7 +47,7 @@ def _view(asked: Asked, device: str, state: ViewState | None) -> dict[str, Any]:
     exploration, photo = run(asked, device)
     y, x = (None, None) if state is None else (state.y, state.x)
     view = view_part(exploration, photo, y, x)
-    kept = Kept(exploration.sampling, photo.pixels, dict(view))
+    kept = Kept(exploration.sampling, photo.pixels, dict(view), partial(checks_part, exploration))
     view |= {"data": numbers_part(kept), "downloads": downloads_part(kept)}
     view["query"] = urlencode(to_query(asked))
     view["shifts"] = five_ways(asked, device) if asked.operator == "Spatial shift" else None

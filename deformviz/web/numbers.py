@@ -6,6 +6,7 @@ page says so when it asks for what has been let go.
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
 import threading
@@ -39,11 +40,13 @@ class Kept:
         sampling: whose numbers the browser fetches.
         pixels: [H, W, 3] uint8 that it lies on, or None.
         told: what else the viewer was told, for the file that keeps the hover.
+        checks: makes the run's checks, as the viewer shows them.
     """
 
     sampling: Sampling
-    pixels: np.ndarray | None
+    pixels: np.ndarray | None = None
     told: dict[str, Any] = field(default_factory=dict)
+    checks: Callable[[], list[dict[str, Any]]] = list
 
 
 Maker = Callable[[Kept, ViewState], bytes]
@@ -107,7 +110,9 @@ SHELF = Shelf()
 def numbers_part(kept: Kept) -> dict[str, object]:
     """Where a view's numbers are, as the viewer asks for them."""
     name = SHELF.put(kept)
-    return {"id": name, "url": f"{_PATH}/{name}/numbers", "size": wire_size(kept.sampling)}
+    size = wire_size(kept.sampling)
+    checks = None if kept.checks is list else f"{_PATH}/{name}/checks"
+    return {"id": name, "url": f"{_PATH}/{name}/numbers", "size": size, "checks": checks}
 
 
 def downloads_part(kept: Kept) -> dict[str, str]:
@@ -123,8 +128,13 @@ def _numbers(kept: Kept, state: ViewState) -> bytes:
     return to_bytes(kept.sampling)
 
 
+def _checks(kept: Kept, state: ViewState) -> bytes:
+    return json.dumps(kept.checks()).encode()
+
+
 def _html(kept: Kept, state: ViewState) -> bytes:
-    return View(kept.sampling, kept.pixels, state, kept.told).html().encode()
+    told = {**kept.told, "checks": kept.checks()}
+    return View(kept.sampling, kept.pixels, state, told).html().encode()
 
 
 def _file(write: Callable[[Kept, Path], None], name: str) -> Maker:
@@ -172,7 +182,9 @@ def _serve(request: Request) -> Response:
     )
 
 
-_MAKERS = {"numbers": _numbers} | {file: make for file, (_, make) in _FILES.items()}
+_MAKERS = {"numbers": _numbers, "checks": _checks} | {
+    file: make for file, (_, make) in _FILES.items()
+}
 
 ROUTES = [Route(f"{_PATH}/{{name}}/{{file}}", _serve)]
 """What the server must serve for the numbers."""

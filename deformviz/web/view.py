@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..analysis import ShiftResult
-from ..explore import Check, Exploration
+from ..explore import Exploration
 from ..explore.convolutions import COLORS
 from ..fields import FIELDS
 from ..figures import as_picture, display_range
@@ -29,7 +29,6 @@ def view_part(
         "notes": list(photo.notes),
         "outputCaption": output_caption(run),
         "channels": channel_names(run.sampling),
-        "checks": [check_part(check) for check in run.checks],
     }
 
 
@@ -72,9 +71,12 @@ def output_caption(run: Exploration) -> str:
     return ", ".join(parts) or "click to pin a position"
 
 
-def check_part(check: Check) -> dict[str, Any]:
-    """A badge."""
-    return {"claim": check.claim, "difference": check.difference, "passed": check.passed}
+def checks_part(run: Exploration) -> list[dict[str, Any]]:
+    """Badges; they follow the picture, which need not wait for them."""
+    return [
+        {"claim": check.claim, "difference": check.difference, "passed": check.passed}
+        for check in run.checks
+    ]
 
 
 def channel_names(sampling: Sampling) -> dict[str, list[str]]:
@@ -155,7 +157,7 @@ def summary(run: Exploration, photo: Photo, y: int, x: int) -> dict[str, Any]:
         "mask": sampling.mask_at(y, x).tolist(),
         "region": None if sampling.region is None else int(sampling.region[y, x]),
         "output": [] if sampling.output is None else sampling.output[:, y, x].tolist(),
-        "checks": [check_part(check) for check in run.checks],
+        "checks": checks_part(run),
         "device": run.device,
         "milliseconds": run.milliseconds,
         "notes": list(photo.notes),

@@ -80,12 +80,16 @@ def drawn(asked: Asked, state: ViewState | None = None) -> Any:
     return strict(draw(asked, "cpu", state))
 
 
-def offsets(view: Any) -> torch.Tensor:
-    """The offsets that the browser gets for a view."""
+def fetched(url: str) -> bytes:
+    """What the browser gets for an address in a view."""
     with TestClient(Starlette(routes=ROUTES)) as client:
-        answer = client.get(view["data"]["url"])
+        answer = client.get(url)
     assert answer.status_code == 200
-    return load(answer.content)["offset"]
+    return answer.content
+
+
+def offsets(view: Any) -> torch.Tensor:
+    return load(fetched(view["data"]["url"]))["offset"]
 
 
 # A drawing
@@ -98,7 +102,8 @@ def test_a_drawing_is_of_what_was_asked_for(operator: str, photo: str) -> None:
     ours = explore(PIXELS, asked.settings).sampling
     assert view["header"] == ours.header()
     assert view["status"].startswith(f"{operator}, ")
-    assert [check["passed"] for check in view["checks"]] == [True, True]
+    checks = strict(fetched(view["data"]["checks"]).decode())
+    assert [check["passed"] for check in checks] == [True, True]
     assert torch.equal(offsets(view).expand(ours.offset.shape), ours.offset)
     reading = view["reading"]
     assert reading["offset"] == ours.offset[..., reading["y"], reading["x"]].tolist()

@@ -32,7 +32,7 @@ export class Comparison {
     viewer.part('name-b').textContent = `B: ${view.header.name}, ${kh} × ${kw}`;
     viewer.part('name-b').title = view.status;
     await viewer.b.image.draw(view.grounds.image, viewer.a.image.asked);
-    if (!scene.ready) await viewer.load(viewer.b);
+    if (!scene.ready) await viewer.loader.load(viewer.b);
     viewer.drawAll();
   }
 

@@ -1,5 +1,6 @@
 /* Brings a scene's numbers: from the server, or out of the page that they were saved in. */
 
+import { drawChecks } from './runs.js';
 import { readTensors } from './tensors.js';
 
 /**
@@ -8,8 +9,7 @@ import { readTensors } from './tensors.js';
  */
 export async function loadTensors(data, progress, signal) {
   if (data.element) return readTensors(await unpack(document.getElementById(data.element).textContent));
-  const response = await fetch(data.url, { signal });
-  if (!response.ok) throw new Error(response.status === 404 ? 'the server has let them go' : `the server said ${response.status}`);
+  const response = await answer(data.url, { signal });
   const bytes = new Uint8Array(Number(response.headers.get('Content-Length')));
   const reader = response.body.getReader();
   let came = 0;
@@ -21,6 +21,16 @@ export async function loadTensors(data, progress, signal) {
     progress(came);
   }
   return readTensors(bytes.buffer);
+}
+
+export async function loadJSON(url) {
+  return (await answer(url)).json();
+}
+
+async function answer(url, options) {
+  const response = await fetch(url, options);
+  if (!response.ok) throw new Error(response.status === 404 ? 'the server has let them go' : `the server said ${response.status}`);
+  return response;
 }
 
 /** Base64 of a gzip file. */
@@ -46,3 +56,52 @@ export async function inIdleTime(steps, stopped) {
     if (!more) return;
   }
 }
+
+/** Brings what follows a viewer's picture, and tells how far it is. */
+export class Loader {
+  constructor(viewer) {
+    this.viewer = viewer;
+    this.line = viewer.part('loading');
+    this.abort = null;
+  }
+
+  /** Fetch a side's numbers, and then sort its points for the look-up from pixel to readers. */
+  async load(side) {
+    const { viewer } = this;
+    const { scene } = side;
+    const { data } = scene.view;
+    const abort = new AbortController();
+    this.abort?.abort();
+    if (side === viewer.a) this.abort = abort;
+    const tell = (came) => { this.line.textContent = `offsets: ${megabytes(came)} of ${megabytes(data.size)} MB`; };
+    tell(0);
+    try {
+      scene.attach(await loadTensors(data, tell, abort.signal));
+    } catch (error) {
+      if (error.name !== 'AbortError') {
+        this.line.textContent = `The numbers could not be loaded: ${error.message}. Change any control to run again.`;
+      }
+      return;
+    }
+    this.line.textContent = '';
+    viewer.drawAll();
+    viewer.root.dataset.ready = data.id;
+    if (side === viewer.a) this.loadChecks(scene);
+    await inIdleTime(scene.buildIndex(), () => !viewer.sides.includes(side) || side.scene !== scene);
+    viewer.root.dataset.indexed = data.id;
+  }
+
+  /** The run's checks are made when they are asked for: neither picture nor hover waits for them. */
+  async loadChecks(scene) {
+    const { checks } = scene.view.data;
+    if (!checks) return;
+    try {
+      scene.checks ??= await loadJSON(checks);
+    } catch (error) {
+      scene.checks = [{ claim: `the checks could not be loaded: ${error.message}`, passed: false }];
+    }
+    if (this.viewer.a.scene === scene) drawChecks(this.viewer.part('checks'), scene.checks);
+  }
+}
+
+const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);

@@ -37,7 +37,7 @@ export function mountInPage(root, base, props, watch, shares, first) {
 
 function mountAddresses(view, base) {
   const { data, downloads } = view;
-  data.url = base + data.url;
+  for (const name of ['url', 'checks']) if (data[name]) data[name] = base + data[name];
   view.downloads = Object.fromEntries(Object.entries(downloads).map(([text, path]) => [text, base + path]));
 }
 

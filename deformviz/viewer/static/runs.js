@@ -5,12 +5,12 @@ import { stateQuery } from './state.js';
 
 const power = (value, digits) => (value === 0 ? '0' : value.toExponential(digits));
 
-function drawChecks(box, checks) {
+export function drawChecks(box, checks) {
   box.replaceChildren(...checks.map((check) => {
     const badge = element('span', { class: `dv-check ${check.passed ? 'dv-passed' : 'dv-failed'}` });
     badge.append(
       element('span', {}, `${check.passed ? '✓' : '✗'} ${check.claim}: `),
-      element('b', {}, power(check.difference, 1)),
+      element('b', {}, check.difference === undefined ? '' : power(check.difference, 1)),
     );
     return badge;
   }));
@@ -67,7 +67,7 @@ export function writeRun(viewer, view) {
   const texts = { status: view.status, notes: view.notes.join(' · '), caption: view.caption, 'output-caption': view.outputCaption };
   for (const [name, text] of Object.entries(texts)) viewer.part(name).textContent = text;
   viewer.root.classList.toggle('dv-no-output', view.channels.output.length === 0);
-  drawChecks(viewer.part('checks'), view.checks);
+  drawChecks(viewer.part('checks'), viewer.a.scene.checks ?? view.checks ?? []);
   drawShifts(viewer.part('more'), view.shifts);
   drawDownloads(viewer, view.downloads ?? {});
 }

@@ -1,6 +1,6 @@
 /* One scene on the screen: its image, kernel and formula. Two of them make a comparison. */
 
-import { element, shape } from './dom.js';
+import { shape } from './dom.js';
 import { Formula } from './formula.js';
 import { KernelView } from './kernel.js';
 import { Pane } from './pane.js';
@@ -119,14 +119,10 @@ export class Side {
   }
 }
 
-/** The bytes [r, g, b] of a CSS colour. */
+/** The bytes [r, g, b] of "#rrggbb" or "rgb(r, g, b)". */
 function rgbOf(color) {
-  const node = element('i');
-  node.style.color = color;
-  document.body.append(node);
-  const [r, g, b] = getComputedStyle(node).color.match(/\d+/g).map(Number);
-  node.remove();
-  return [r, g, b];
+  if (!color.startsWith('#')) return color.match(/\d+/g).map(Number);
+  return [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16));
 }
 
 /** A lattice of one tap's offsets: base points and offsets [2n], colours [n] by length. */

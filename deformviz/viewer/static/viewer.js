@@ -11,7 +11,7 @@ import { Comparison } from './comparison.js';
 import { Controls } from './controls.js';
 import { nearest, paintOverlays } from './layers.js';
 import { Hands } from './hands.js';
-import { inIdleTime, loadTensors } from './loading.js';
+import { Loader } from './loading.js';
 import { Pane } from './pane.js';
 import { Play } from './play.js';
 import { Readers } from './readers.js';
@@ -38,6 +38,7 @@ export class Viewer {
     this.controls = new Controls(root, (change) => this.set(change), (name) => act(this, name));
     this.hands = new Hands(this);
     this.play = new Play(this);
+    this.loader = new Loader(this);
     this.drawing = Promise.resolve();
     this.listen();
   }
@@ -80,13 +81,15 @@ export class Viewer {
     writeRun(this, view);
     this.controls.offer(scene);
     if (view.kept) this.comparison.show(true); // first: its zoom is that of half the width
-    await this.a.image.draw(view.grounds.image, given ? this.state.zoom : undefined);
-    if (this.sides.length === 1) await this.output.draw(view.grounds.output);
+    await Promise.all([
+      this.a.image.draw(view.grounds.image, given ? this.state.zoom : undefined),
+      this.sides.length === 1 && this.output.draw(view.grounds.output),
+    ]);
     this.drawAll();
     this.root.dataset.view = view.id;
     this.root.classList.remove('dv-waiting');
     if (view.kept) await this.comparison.keep(view.kept);
-    if (scene !== before) this.load(this.a);
+    if (scene !== before) this.loader.load(this.a);
     if (this.state.sweep) this.play.sweep(true);
   }
 
@@ -113,31 +116,6 @@ export class Viewer {
     }
     Object.assign(state, { tap: Math.min(state.tap, scene.K - 1), group: Math.min(state.group, scene.G - 1) });
     if (before !== scene) this.edit = unmoved();
-  }
-
-  /** Fetch a side's numbers, and then sort its points for the look-up from pixel to readers. */
-  async load(side) {
-    const { scene } = side;
-    this.loading?.abort();
-    const abort = new AbortController();
-    if (side === this.a) this.loading = abort;
-    const { size } = scene.view.data;
-    const megabytes = (bytes) => (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
-    const tell = (came) => { this.part('loading').textContent = `offsets: ${megabytes(came)} of ${megabytes(size)} MB`; };
-    tell(0);
-    try {
-      scene.attach(await loadTensors(scene.view.data, tell, abort.signal));
-    } catch (error) {
-      if (error.name !== 'AbortError') {
-        this.part('loading').textContent = `The numbers could not be loaded: ${error.message}. Change any control to run again.`;
-      }
-      return;
-    }
-    this.part('loading').textContent = '';
-    this.drawAll();
-    this.root.dataset.ready = scene.view.data.id;
-    await inIdleTime(scene.buildIndex(), () => !this.sides.includes(side) || side.scene !== scene);
-    this.root.dataset.indexed = scene.view.data.id;
   }
 
   // --- drawing -------------------------------------------------------------------------------
