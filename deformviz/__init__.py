@@ -9,16 +9,21 @@ from .sampling import Sampling
 
 if TYPE_CHECKING:
     from .checkpoints.capture import capture
+    from .viewer import show
 
 __version__ = "0.1.0"
 
-__all__ = ["ImageMap", "Kernel", "Sampling", "__version__", "capture"]
+__all__ = ["ImageMap", "Kernel", "Sampling", "__version__", "capture", "show"]
 
 
 def __getattr__(name: str) -> object:
-    """Load `capture` when it is asked for: it brings every operator and code base with it."""
+    """Load when asked for: `capture` brings every operator with it, `show` brings plotly."""
     if name == "capture":
         from .checkpoints.capture import capture
 
         return capture
+    if name == "show":
+        from .viewer import show
+
+        return show
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

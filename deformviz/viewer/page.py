@@ -7,6 +7,8 @@ import gzip
 import html
 import tempfile
 import webbrowser
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -22,8 +24,58 @@ from .state import ViewState
 from .wire import to_bytes
 
 
+class Page(ABC):
+    """A self-contained page, and the ways to show it."""
+
+    @abstractmethod
+    def html(self) -> str:
+        """One self-contained page: hover, pin, formula and morph work with no network."""
+
+    @property
+    @abstractmethod
+    def _heading(self) -> str:
+        """What the page is of, as plain text."""
+
+    @property
+    def _title(self) -> str:
+        """The heading in HTML; half a character, as a file's name may have it, has no UTF-8."""
+        return html.escape(self._heading.encode(errors="replace").decode())
+
+    def _filled(self, view: Mapping[str, Any], numbers: Mapping[str, bytes]) -> str:
+        """The page of a view, with files of numbers by the ids of their elements."""
+        template = Template((STATIC / "page.html").read_text(encoding="utf-8"))
+        return template.substitute(
+            title=self._title,
+            style=style(),
+            markup=markup(),
+            script=script(),
+            view=_as_script(view),
+            numbers="\n".join(_packed(name, data) for name, data in numbers.items()),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the page to a file."""
+        Path(path).write_text(self.html(), encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        """In a notebook's cell: a frame of its own, so that no style leaks either way."""
+        return (
+            f'<iframe srcdoc="{html.escape(self.html())}" width="100%" height="860" '
+            'style="border:0" sandbox="allow-scripts allow-downloads" '
+            f'title="{self._title}"></iframe>'
+        )
+
+    def open(self) -> Path:
+        """Open the page in a web browser; the file stays, and its path is returned."""
+        folder = Path(tempfile.mkdtemp(prefix="deformviz-"))
+        path = folder / "view.html"
+        self.save(path)
+        webbrowser.open(path.as_uri())
+        return path
+
+
 @dataclass(frozen=True, eq=False)
-class View:
+class View(Page):
     """A viewer of one `Sampling`, with the whole of its numbers inside.
 
     Attributes:
@@ -47,58 +99,39 @@ class View:
 
     def html(self) -> str:
         """One self-contained page: hover, pin, formula and morph work with no network."""
-        numbers = gzip.compress(to_bytes(self.sampling), compresslevel=1)
-        template = Template((STATIC / "page.html").read_text(encoding="utf-8"))
-        return template.substitute(
-            title=self._title,
-            style=style(),
-            markup=markup(),
-            script=script(),
-            view=_as_script(self._view()),
-            numbers=base64.b64encode(numbers).decode("ascii"),
-        )
-
-    @property
-    def _title(self) -> str:
-        """The name in HTML; half a character, as a file's name may have it, has no UTF-8."""
-        return html.escape(self.sampling.name.encode(errors="replace").decode())
-
-    def _view(self) -> dict[str, Any]:
-        (kh, kw), (h, w) = self.sampling.kernel.size, self.sampling.output_size
-        status = f"{self.sampling.name}, {kh} × {kw}, output {h} × {w}"
-        return {
-            **scene(self.sampling, self.image, y=self.state.y, x=self.state.x),
-            "id": self.sampling.name,
-            "status": status,
-            "notes": [],
-            "checks": [],
+        numbers = to_bytes(self.sampling)
+        view = {
+            **described(self.sampling, self.image, self.state),
             **self.told,
             "state": self.state.json(),
-            "data": {"id": "here", "element": "numbers"},
+            "data": {"id": "here", "element": "numbers", "size": len(numbers)},
         }
+        return self._filled(view, {"numbers": numbers})
 
-    def save(self, path: str | Path) -> None:
-        """Write the page to a file."""
-        Path(path).write_text(self.html(), encoding="utf-8")
-
-    def _repr_html_(self) -> str:
-        """In a notebook's cell: a frame of its own, so that no style leaks either way."""
-        return (
-            f'<iframe srcdoc="{html.escape(self.html())}" width="100%" height="860" '
-            'style="border:0" sandbox="allow-scripts allow-downloads" '
-            f'title="{self._title}"></iframe>'
-        )
-
-    def open(self) -> Path:
-        """Open the page in a web browser; the file stays, and its path is returned."""
-        folder = Path(tempfile.mkdtemp(prefix="deformviz-"))
-        path = folder / "view.html"
-        self.save(path)
-        webbrowser.open(path.as_uri())
-        return path
+    @property
+    def _heading(self) -> str:
+        return self.sampling.name
 
 
-def _as_script(view: dict[str, Any]) -> str:
+def described(sampling: Sampling, image: np.ndarray | None, state: ViewState) -> dict[str, Any]:
+    """The view of a record that nothing more is known of; its `data` is still to be told."""
+    (kh, kw), (h, w) = sampling.kernel.size, sampling.output_size
+    return {
+        **scene(sampling, image, y=state.y, x=state.x),
+        "id": sampling.name,
+        "status": f"{sampling.name}, {kh} × {kw}, output {h} × {w}",
+        "notes": [],
+        "checks": [],
+    }
+
+
+def _packed(name: str, data: bytes) -> str:
+    """A file as an element of the page."""
+    text = base64.b64encode(gzip.compress(data, compresslevel=1)).decode("ascii")
+    return f'<script type="application/octet-stream" id="{name}">{text}</script>'
+
+
+def _as_script(view: Mapping[str, Any]) -> str:
     """JSON that may stand in a <script>: no name in it can end the element."""
     # The faster engine of the two refuses half a character in a name.
     text: str = to_json_plotly(view, engine="json")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from ..analysis.tracing import Follow, Mode
 from ..figures.colors import FieldPalette
 
 OVERLAYS = (
@@ -29,6 +30,8 @@ OVERLAYS = (
 """What can lie over the image: one at a time."""
 
 MAX_ARROWS = 64
+MAX_FOLLOWED = 16
+MAX_LEFT_OUT = 32
 _MOST = 2**31 - 1
 # What `float` takes beyond this, such as "1_0", " 1" or the digits of other scripts, no link holds.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -51,6 +54,12 @@ class ViewState:
         morph: 0 for the regular grid, 1 for the points that are read.
         zoom: (top, left, bottom, right) in pixels of the image; None for all of it.
         sweep: whether the position walks over the output until someone hovers.
+        layer: which of several layers is shown, in the order of their calls; None for the last.
+        follow: through how many of the layers below the taps are followed down; 0 for none.
+        follow_mode, follow_weight: how, as `mode` and `follow` of `analysis.trace`.
+        follow_level: after how many layers the points are shown; None for the lowest.
+        all_groups: whether all offset groups are followed, or only `group`.
+        leave_out: layers that are not followed through, by the order of their calls.
 
     Raises:
         ValueError: a value of the wrong kind or out of range; the message names it.
@@ -74,17 +83,29 @@ class ViewState:
     morph: float = 1.0
     zoom: tuple[float, float, float, float] | None = None
     sweep: bool = False
+    layer: int | None = None
+    follow: int = 0
+    follow_mode: Mode = "interp"
+    follow_weight: Follow = "mask"
+    follow_level: int | None = None
+    all_groups: bool = False
+    leave_out: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         _one_of("over", self.over, OVERLAYS)
         _one_of("palette", self.palette, get_args(FieldPalette))
-        for name in ("y", "x", "output_channel", "input_channel"):
+        _one_of("follow_mode", self.follow_mode, get_args(Mode))
+        _one_of("follow_weight", self.follow_weight, get_args(Follow))
+        for name in ("y", "x", "output_channel", "input_channel", "layer", "follow_level"):
             if getattr(self, name) is not None:
                 _whole(name, getattr(self, name), _MOST)
         _whole("tap", self.tap, _MOST)
         _whole("group", self.group, _MOST)
         _whole("arrows", self.arrows, MAX_ARROWS)
-        for name in ("pinned", "points", "sweep"):
+        _whole("follow", self.follow, MAX_FOLLOWED)
+        if self.leave_out is not None:
+            _check_left_out(self.leave_out)
+        for name in ("pinned", "points", "sweep", "all_groups"):
             _switch(name, getattr(self, name))
         if not _is_number(self.morph) or not 0 <= self.morph <= 1:  # false for NaN, too
             raise ValueError(f"morph must be between 0 and 1, got {short(self.morph)}")
@@ -152,6 +173,14 @@ def _check_zoom(zoom: tuple[float, float, float, float]) -> None:
         raise ValueError(f"zoom must be at least half a pixel high and wide, got {short(zoom)}")
 
 
+def _check_left_out(layers: tuple[int, ...]) -> None:
+    known = isinstance(layers, tuple) and 1 <= len(layers) <= MAX_LEFT_OUT
+    if not known or not all(type(i) is int and 0 <= i <= _MOST for i in layers):
+        raise ValueError(
+            f"leave_out must be 1 to {MAX_LEFT_OUT} whole numbers of layers, got {short(layers)}"
+        )
+
+
 # Values as a link's text. What the viewer shows is only a part of a link: the page reads what it
 # runs with the same functions.
 
@@ -215,7 +244,7 @@ def read_number(text: str) -> float:
     return value
 
 
-def _read_channel(text: str) -> int | None:
+def _read_whole_or_all(text: str) -> int | None:
     return None if text == "all" else read_whole(text)
 
 
@@ -228,6 +257,14 @@ def _read_zoom(text: str) -> tuple[float, ...]:
     return top, left, bottom, right
 
 
+def _read_layers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(read_whole, text.split(",")))
+    except ValueError:
+        expected = "whole numbers with commas between them"
+        raise ValueError(f"expected {expected}, got {short(text)}") from None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "y": read_whole,
     "x": read_whole,
@@ -238,9 +275,16 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "tap": read_whole,
     "group": read_whole,
     "palette": str,
-    "output_channel": _read_channel,
-    "input_channel": _read_channel,
+    "output_channel": _read_whole_or_all,
+    "input_channel": _read_whole_or_all,
     "morph": read_number,
     "zoom": _read_zoom,
     "sweep": read_switch,
+    "layer": _read_whole_or_all,
+    "follow": read_whole,
+    "follow_mode": str,
+    "follow_weight": str,
+    "follow_level": _read_whole_or_all,
+    "all_groups": read_switch,
+    "leave_out": _read_layers,
 }

@@ -2,7 +2,7 @@
 
 What is the same everywhere is sent once: a regular grid's offsets are one zero, not a megabyte of
 them. Numbers keep their float32, so that the terms add up in the browser as they do here; only
-offsets too large for that go as float16.
+offsets too large for that go as float16, and files of many layers, as a whole.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ _SENT_ONCE = {"offset", "reference", "mask", "region"}
 """The lengths of these are in the scene as well; those of the others are read off their tensors."""
 
 
-def to_bytes(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> bytes:
+def to_bytes(sampling: Sampling, *, half_above: int = HALF_ABOVE, all_half: bool = False) -> bytes:
     """The record with its tensors, for `static/tensors.js`.
 
     Axes along which offsets, base points, masks or regions are one value expanded have length 1
     and are to be broadcast. Offsets are float32, or float16 where they would take more than
-    `half_above` bytes; regions are int32.
+    `half_above` bytes; regions are int32. With `all_half`, everything else is float16 as well, but
+    for tensors with numbers that have no float16.
 
     Example:
         >>> from deformviz import Kernel
@@ -37,16 +38,16 @@ def to_bytes(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> bytes:
     """
     tensors = {
         # Copies, as the format refuses tensors that share memory.
-        name: held.to("cpu", _kind(name, held, half_above), copy=True).contiguous()
+        name: held.to("cpu", _kind(name, held, half_above, all_half), copy=True).contiguous()
         for name, held in _held(sampling).items()
     }
     return save(tensors, metadata={"deformviz": json.dumps(sampling.header())})
 
 
-def wire_size(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> int:
+def wire_size(sampling: Sampling, *, half_above: int = HALF_ABOVE, all_half: bool = False) -> int:
     """How many bytes of numbers `to_bytes` sends, without the header."""
     return sum(
-        held.numel() * _kind(name, held, half_above).itemsize
+        held.numel() * _kind(name, held, half_above, all_half).itemsize
         for name, held in _held(sampling).items()
     )
 
@@ -58,8 +59,14 @@ def _held(sampling: Sampling) -> dict[str, Tensor]:
     }
 
 
-def _kind(name: str, tensor: Tensor, half_above: int) -> torch.dtype:
+def _kind(name: str, tensor: Tensor, half_above: int, all_half: bool) -> torch.dtype:
     if name == "region":
         return torch.int32
     large = name == "offset" and 4 * tensor.numel() > half_above
-    return torch.float16 if large else torch.float32
+    return torch.float16 if large or (all_half and _has_half(tensor)) else torch.float32
+
+
+def _has_half(tensor: Tensor) -> bool:
+    """Whether no finite number of a tensor is beyond the largest float16."""
+    largest = torch.finfo(torch.float16).max
+    return not bool(((tensor.abs() > largest) & tensor.isfinite()).any())

@@ -160,7 +160,7 @@ def test_attributes_run_nothing() -> None:
 def test_the_numbers_are_the_records(operator: str) -> None:
     s = run(operator, field="random", mask="random")
     page = Page(View(s, PHOTO).html())
-    assert page.view["data"] == {"id": "here", "element": "numbers"}
+    assert page.view["data"] == {"id": "here", "element": "numbers", "size": len(page.numbers)}
     sent = load(page.numbers)
     assert torch.equal(sent["offset"].expand(s.offset.shape), s.offset)
     assert s.output is not None

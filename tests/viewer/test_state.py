@@ -24,9 +24,14 @@ WHOLE = {
     "group": LARGEST,
     "output_channel": LARGEST,
     "input_channel": LARGEST,
+    "layer": LARGEST,
+    "follow": 16,
+    "follow_level": LARGEST,
 }
 """The largest of each."""
-SWITCHES = ("pinned", "points", "sweep")
+OPTIONAL = ("y", "x", "output_channel", "input_channel", "layer", "follow_level")
+"""Where None is the middle, all, or the last."""
+SWITCHES = ("pinned", "points", "sweep", "all_groups")
 NAMES = [field.name for field in fields(ViewState)]
 
 LONG = "7" * 5000
@@ -37,7 +42,7 @@ HOSTILE = [
     "../../etc/passwd", "%00", "\x00", "\ud800", "\u202eno", "🙂", LONG, "," * 3000, "[0]", "{}",
 ]  # fmt: skip
 """Nothing that any of ours means, whatever its name; `ACCEPTED` lists the exceptions."""
-ACCEPTED = {("morph", "-0")}
+ACCEPTED = {("morph", "-0"), ("leave_out", "1,5")}
 
 
 @st.composite
@@ -66,6 +71,13 @@ STATES = st.builds(
     morph=st.floats(0, 1),
     zoom=st.none() | zooms(),
     sweep=st.booleans(),
+    layer=st.none() | INDICES,
+    follow=st.integers(0, 16),
+    follow_mode=st.sampled_from(["exact", "interp", "paper"]),
+    follow_weight=st.sampled_from(["taps", "mask", "kernel"]),
+    follow_level=st.none() | INDICES,
+    all_groups=st.booleans(),
+    leave_out=st.none() | st.lists(INDICES, min_size=1, max_size=32).map(tuple),
 )
 
 
@@ -93,8 +105,8 @@ def test_the_limits_of_a_whole_number_are_taken(name: str) -> None:
 @pytest.mark.parametrize("value", [-1, None, 1.0, True, "1", NAN, INFINITY, 2**31, 10**400, [1]])
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_no_whole_number_in_range_is_refused(name: str, value: Any) -> None:
-    if value is None and name in ("y", "x", "output_channel", "input_channel"):
-        assert getattr(ViewState(**{name: None}), name) is None  # the middle, or all
+    if value is None and name in OPTIONAL:
+        assert getattr(ViewState(**{name: None}), name) is None
         return
     with pytest.raises(ValueError, match=f"^{name} must be a whole number from 0 to {WHOLE[name]}"):
         ViewState(**{name: value})
@@ -116,7 +128,13 @@ def test_a_morph_goes_from_0_to_1(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "known"), [("over", OVERLAYS), ("palette", ("perceptual", "Middlebury"))]
+    ("name", "known"),
+    [
+        ("over", OVERLAYS),
+        ("palette", ("perceptual", "Middlebury")),
+        ("follow_mode", ("exact", "interp", "paper")),
+        ("follow_weight", ("taps", "mask", "kernel")),
+    ],
 )
 @pytest.mark.parametrize("value", ["unheard of", "", None, 3, ["none"], "None"])
 def test_an_unknown_name_is_answered_with_the_known_ones(
@@ -160,6 +178,15 @@ def test_a_zoom_may_be_half_a_pixel() -> None:
     assert ViewState(zoom=(-20.5, -3, 1e5, 64)).zoom == (-20.5, -3, 1e5, 64)
 
 
+@pytest.mark.parametrize(
+    "value", [(), (0,) * 33, [1], "1,5", 3, (-1,), (1.0,), (True,), (None,), (2**31,), (10**400,)],
+    ids=lambda value: repr(value)[:24],
+)  # fmt: skip
+def test_layers_are_left_out_by_their_numbers(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^leave_out must be 1 to 32 whole numbers"):
+        ViewState(leave_out=value)
+
+
 def test_a_refusal_is_short_however_long_the_value() -> None:
     with pytest.raises(ValueError, match="over must be one of") as caught:
         ViewState(over=LONG)
@@ -191,6 +218,14 @@ def test_a_refusal_is_short_however_long_the_value() -> None:
         ("zoom", (0.0, -0.5, 10.25, 20), "0,-0.5,10.25,20"),
         ("zoom", (0.1, 123456.6, 999999.75, 123457.1), "0.1,123456.6,999999.75,123457.1"),
         ("sweep", True, "on"),
+        ("layer", 3, "3"),
+        ("follow", 2, "2"),
+        ("follow_mode", "paper", "paper"),
+        ("follow_weight", "kernel", "kernel"),
+        ("follow_level", 0, "0"),
+        ("all_groups", True, "on"),
+        ("leave_out", (7, 0), "7,0"),
+        ("leave_out", (3,), "3"),
     ],
 )
 def test_a_value_in_a_link(name: str, value: Any, text: str) -> None:
@@ -254,6 +289,10 @@ def test_what_makes_no_sense_is_refused_and_told(name: str) -> None:
         ("zoom", "0,0,10,0", "at least half a pixel high and wide"),
         ("zoom", "0,0,10,1e7", "top, left, bottom and right in pixels"),
         ("palette", "Perceptual", "one of perceptual, Middlebury"),
+        ("follow", "17", "a whole number from 0 to 16"),
+        ("follow_mode", "dance", "one of exact, interp, paper"),
+        ("leave_out", "1,,2", "whole numbers with commas between them"),
+        ("leave_out", "1," * 64 + "1", "1 to 32 whole numbers of layers"),
     ],
 )
 def test_a_refusal_says_what_was_expected(name: str, text: str, expected: str) -> None:
