@@ -25,6 +25,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "deformviz/operators": DRAWING | SERVING,
     "deformviz/analysis": DRAWING | SERVING,
     "deformviz/checkpoints": DRAWING | SERVING,
+    "deformviz/inspection": DRAWING | SERVING,
     "deformviz/figures": SERVING | {"deformviz.viewer"},
     "deformviz/viewer": SERVING,
 }

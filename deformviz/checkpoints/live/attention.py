@@ -74,6 +74,7 @@ class MultiScaleAttention(Reader):
                     input=value.T.reshape(-1, *size), output=output if single else None,
                 )
             )  # fmt: skip
+        call.total = None if single else output
         return check(found, output)
 
 

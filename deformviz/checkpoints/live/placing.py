@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import log2
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...geometry import ImageMap, Pair
 from ...sampling import Sampling
+from .recorded import Recorded, totals_of
 
 _LARGEST_POWER = 8
 """2^8: no network for images has a larger stride."""
@@ -54,7 +55,7 @@ def _power(image_size: Pair, map_size: Pair) -> int | None:
     return None
 
 
-def on_photo(samplings: list[Sampling], photo: Pair, size: Pair) -> list[Sampling]:
+def on_photo(samplings: Sequence[Sampling], photo: Pair, size: Pair) -> list[Sampling]:
     """The same records on the photo that the image was resized from.
 
     Args:
@@ -69,7 +70,8 @@ def on_photo(samplings: list[Sampling], photo: Pair, size: Pair) -> list[Samplin
         ImageMap(origin=(3.5, 2.5), stride=(8.0, 6.0))
     """
     scale = (photo[0] / size[0], photo[1] / size[1])
-    return [replace(s, image_map=_enlarged(s.image_map, scale)) for s in samplings]
+    placed = [replace(s, image_map=_enlarged(s.image_map, scale)) for s in samplings]
+    return Recorded(placed, totals_of(samplings))
 
 
 def _enlarged(image_map: ImageMap, scale: tuple[float, float]) -> ImageMap:

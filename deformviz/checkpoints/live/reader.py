@@ -51,6 +51,7 @@ class Call:
         given, made: by role, copies of what a part was given first and what it made, [1, ...].
         arguments: by name, once it has ended: its own, not copies.
         result: what it returned, likewise.
+        total: [O, h, w] what its records add up to, where none of them holds it.
     """
 
     module: nn.Module
@@ -61,6 +62,7 @@ class Call:
     made: dict[str, Tensor] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     result: Any = None
+    total: Tensor | None = None
 
     def __post_init__(self) -> None:
         parts = {} if self.reader is None else self.reader.parts()

@@ -122,8 +122,9 @@ class Recorder:
             self._warn(call.module, error)
             return
         path = self._path_of(call.module) or type(call.module).__name__
-        for sampling in found:
-            self._add(sampling, f"{path} {sampling.name}".strip())
+        names = [self._add(one, f"{path} {one.name}".strip()) for one in found]
+        if call.total is not None:
+            self.samplings.totals[tuple(names)] = call.total
 
     def _warn(self, module: nn.Module, error: Exception) -> None:
         """A layer that cannot be read must not stop the model that has it."""
@@ -135,8 +136,9 @@ class Recorder:
     def _path_of(self, module: nn.Module) -> str:
         return self._paths.get(module, type(module).__name__)
 
-    def _add(self, sampling: Sampling, name: str) -> None:
-        self._records.add(sampling, name or type(self._model).__name__, self._image_size)
+    def _add(self, sampling: Sampling, name: str) -> str:
+        name = name or type(self._model).__name__
+        return self._records.add(sampling, name, self._image_size)
 
 
 def _path(name: str) -> str:

@@ -6,7 +6,6 @@ follow the content takes a model that runs on an image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .analysis import Finding, LayerInfo, OffsetWeights, Thresholds, findings
-from .checkpoints import Layer, dependence, find_layers, static_sampling
-from .checkpoints.reading import Checkpoint, open_checkpoint
-from .geometry import Pair
-from .sampling import Sampling
+from ..analysis import Finding, LayerInfo, OffsetWeights, Thresholds, findings
+from ..checkpoints import Layer, dependence, find_layers, static_sampling
+from ..checkpoints.reading import Checkpoint, open_checkpoint
+from ..geometry import Pair
+from ..sampling import Sampling
 
 MAP_SIZE: Pair = (16, 16)
 """The map that a static pattern is drawn on."""
@@ -38,27 +37,18 @@ class LayerInspection:
         sampling: its static pattern, or None where its points follow from the input alone.
         findings: what is wrong with it.
         note: why there is no pattern, or empty.
+        weights: what predicts its offsets, as `analysis.findings` takes it, or None.
     """
 
     layer: Layer
     sampling: Sampling | None
     findings: tuple[Finding, ...]
     note: str = ""
+    weights: OffsetWeights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: how the layer is read, and which of it is assumed."""
-        layer = self.layer
-        return {
-            "name": layer.name,
-            "family": layer.family,
-            "kernel_size": list(layer.kernel_size),
-            "offset_groups": layer.offset_groups,
-            "order": layer.order,
-            "mask_activation": layer.mask_activation,
-            "outside": layer.outside,
-            "assumed": sorted(layer.assumed),
-            "note": self.note,
-        }
+        return {**layer_dict(self.layer), "note": self.note}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,19 +117,35 @@ def inspect_layer(
     checkpoint: Checkpoint, layer: Layer, map_size: Pair, thresholds: Thresholds
 ) -> LayerInspection:
     """One layer by its weights; its tensors are read, and let go again."""
-    tensors = checkpoint.tensors(_needed(layer), dtype=torch.float32)
+    tensors = checkpoint.tensors(predicting(layer), dtype=torch.float32)
     try:
         sampling = static_sampling(layer, tensors, map_size)
     except ValueError as error:
         return LayerInspection(layer, None, (), str(error))
+    weights = _offset_weights(layer, tensors, sampling)
     found = findings(
         sampling,
         layer_info=layer_info(layer),
-        weights=_offset_weights(layer, tensors, sampling),
+        weights=weights,
         # The real map's size is not in the file: only the limit in pixels holds.
         thresholds=replace(thresholds, exploded_map=1e6),
     )
-    return LayerInspection(layer, sampling, tuple(f for f in found if f.kind in _BY_WEIGHTS))
+    told = tuple(one for one in found if one.kind in _BY_WEIGHTS)
+    return LayerInspection(layer, sampling, told, weights=weights)
+
+
+def layer_dict(layer: Layer) -> dict[str, Any]:
+    """Plain JSON types: how a layer is read, and which of it is assumed."""
+    return {
+        "name": layer.name,
+        "family": layer.family,
+        "kernel_size": list(layer.kernel_size),
+        "offset_groups": layer.offset_groups,
+        "order": layer.order,
+        "mask_activation": layer.mask_activation,
+        "outside": layer.outside,
+        "assumed": sorted(layer.assumed),
+    }
 
 
 def layer_info(layer: Layer) -> LayerInfo:
@@ -147,8 +153,8 @@ def layer_info(layer: Layer) -> LayerInfo:
     return LayerInfo(mask_max=_MASK_TOP.get(layer.mask_activation or ""))
 
 
-def _needed(layer: Layer) -> Sequence[str]:
-    """Every tensor of a layer but its main weight, which the static pattern does not depend on."""
+def predicting(layer: Layer) -> list[str]:
+    """The keys of all that predicts a layer's offsets and masks: all but its main convolution."""
     return [key for role, key in layer.tensors.items() if role not in ("weight", "bias")]
 
 

@@ -1,0 +1,38 @@
+"""What a checkpoint's deformable layers are, what they do, and how that changed.
+
+    inspect_checkpoint("net.pth")                  # by the weights alone
+    inspect_network(samplings, photo, "net.pth")   # by a run on a photo: `capture`, `run_onnx`, ...
+    inspect_series(["epoch_1.pth", "epoch_2.pth"])  # from file to file
+
+All of them end in `to_dict()`, of plain JSON types.
+"""
+
+from .natural import natural_order
+from .network import LayerRun, NetworkRun, inspect_network
+from .series import LayerSeries, Series, inspect_series, series_of_checkpoints, series_of_runs
+from .weights import (
+    MAP_SIZE,
+    Inspection,
+    LayerInspection,
+    inspect_checkpoint,
+    inspect_layer,
+    layer_info,
+)
+
+__all__ = [
+    "MAP_SIZE",
+    "Inspection",
+    "LayerInspection",
+    "LayerRun",
+    "LayerSeries",
+    "NetworkRun",
+    "Series",
+    "inspect_checkpoint",
+    "inspect_layer",
+    "inspect_network",
+    "inspect_series",
+    "layer_info",
+    "natural_order",
+    "series_of_checkpoints",
+    "series_of_runs",
+]
