@@ -15,7 +15,7 @@ from .canonical import Canonical
 from .capture import capture
 from .convert import to_canonical
 from .errors import CheckpointError
-from .exported import run_exported
+from .exported import load_exported, run_exported
 from .families import FAMILIES, family_of
 from .family import Family
 from .layer import Layer
@@ -44,6 +44,7 @@ __all__ = [
     "find_layers",
     "is_constant",
     "is_untrained",
+    "load_exported",
     "load_model",
     "load_weights",
     "open_checkpoint",

@@ -26,8 +26,30 @@ _REPEATED = re.compile(r"@\d+")
 """torch.export writes "conv@1" where a module is called again."""
 
 
+def load_exported(path: str | Path, *, trust: bool = False) -> torch.export.ExportedProgram:
+    """Load what `torch.export.save` wrote; its `state_dict` has the names of the model's weights.
+
+    Args:
+        path: a .pt2 file.
+        trust: whether the file may run code. **Never for a file from a stranger.**
+
+    Raises:
+        PermissionError: without `trust`.
+        ValueError: a file that is no such program.
+
+    Example:
+        >>> load_exported("net.pt2")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        PermissionError: a .pt2 file is a program: torch.export.load may unpickle parts of it, ...
+    """
+    if not trust:
+        raise PermissionError(_REFUSAL)
+    return _loaded(Path(path))
+
+
 def run_exported(
-    path: str | Path,
+    path: str | Path | torch.export.ExportedProgram,
     image: str | Path | bytes | np.ndarray,
     *,
     trust: bool = False,
@@ -40,7 +62,8 @@ def run_exported(
     deformable operators are taken apart by the export and leave no trace of themselves.
 
     Args:
-        path: what `torch.export.save` wrote; its program takes one image [B, C, H, W].
+        path: what `torch.export.save` wrote, or what `load_exported` made of it, which needs no
+            more trust; the program takes one image [B, C, H, W].
         image: a file, as `deformviz.images.decode` reads it, or [H, W, 3] or [H, W] uint8.
         trust: whether the file may run code. **Never for a file from a stranger.**
         size: (H, W) that it is run at. By default what it was exported for, and where that leaves
@@ -63,9 +86,9 @@ def run_exported(
         ...
         PermissionError: a .pt2 file is a program: torch.export.load may unpickle parts of it, ...
     """
-    if not trust:
-        raise PermissionError(_REFUSAL)
-    program = _loaded(Path(path)).module()
+    if not isinstance(path, torch.export.ExportedProgram):
+        path = load_exported(path, trust=trust)
+    program = path.module()
     pixels = photo_pixels(image)
     photo = (pixels.shape[0], pixels.shape[1])
     wanted = _image_input(program.graph)

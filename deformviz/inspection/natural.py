@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 _NUMBER = re.compile(r"(\d+)")
 
 
-def natural_order(paths: Iterable[str | Path]) -> list[str | Path]:
+P = TypeVar("P", str, Path, str | Path)
+
+
+def natural_order(paths: Iterable[P]) -> list[P]:
     """Sort by names in which every number counts as one, whatever its zeros in front.
 
     Example:

@@ -21,6 +21,7 @@ from ..sampling import Sampling
 from .checking import check_layers
 from .matching import match_layers, without_call
 from .settling import infos_of, read_by_run, settled
+from .text import network_text
 from .weights import layer_dict
 
 MOST_POINTS = 2**27
@@ -107,6 +108,10 @@ class NetworkRun:
                 for found in row.report.findings
             ],
         }
+
+    def to_text(self, width: int = 100) -> str:
+        """For a terminal of so many columns: how layers are read, what they did, what is wrong."""
+        return network_text(self, width)
 
     @property
     def report(self) -> Report:

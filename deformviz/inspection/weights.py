@@ -18,6 +18,7 @@ from ..checkpoints import Layer, dependence, find_layers, static_sampling
 from ..checkpoints.reading import Checkpoint, open_checkpoint
 from ..geometry import Pair
 from ..sampling import Sampling
+from .text import inspection_text
 
 MAP_SIZE: Pair = (16, 16)
 """The map that a static pattern is drawn on."""
@@ -75,6 +76,10 @@ class Inspection:
                 for found in row.findings
             ],
         }
+
+    def to_text(self) -> str:
+        """A table of the layers, in which "?" marks what is assumed, and the findings."""
+        return inspection_text(self)
 
 
 def inspect_checkpoint(
