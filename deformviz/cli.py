@@ -1,10 +1,5 @@
 """The command line, also as `python -m deformviz`.
 
-    deformviz net.onnx --image photo.jpg          opens the viewer
-    deformviz check net.pth                       lists the layers and what is wrong with them
-    deformviz compare before.pth after.pth        what changed
-    deformviz series epoch_*.pth                  what changed from file to file
-
 Exit status: 0 for a clean bill, 1 for findings, 2 for what cannot be read or run.
 """
 
@@ -17,9 +12,11 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .arguments import COMMANDS, parser
 
 if TYPE_CHECKING:
     from .inspection import Inspection, NetworkRun, Series
@@ -28,28 +25,8 @@ if TYPE_CHECKING:
 CLEAN, FINDINGS, UNREADABLE = 0, 1, 2
 
 _PACKAGE = Path(__file__).resolve().parent
-_HELP = ("-h", "--help", "--version")
 _COLUMNS = 140
 """Of a file or a pipe, which have no width of their own."""
-
-_FILES = ".pt, .pth, .ckpt, .bin, .safetensors, .onnx; .pt2 with --image and --trust"
-_RUN = """
-By the weights alone, nothing in a file is executed, and it may come from anyone: what
-is told is each layer's static pattern. With a photo the network runs, and what is told
-is what its layers did:
-  .onnx          runs by onnxruntime (pip install 'deformviz[onnx]'); it holds no code
-  weights alone  run in your own model: --model package.module:factory is imported from
-                 the current folder or the environment, and called without arguments.
-                 That is your own code, and it runs
-  .pt2           is a program of torch.export. Loading one may run any code that is in
-                 it, so it takes --trust: for files that you exported yourself, or whose
-                 author you trust, never for others
-"""
-_STATUS = "Exit status: 0 for a clean bill, 1 for findings, 2 for what cannot be read or run."
-_LAST = (
-    "Exit status: 0 where the last file has a clean bill, 1 where it has findings, 2 for\n"
-    "what cannot be read or run."
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,118 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         2
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser, commands = _parser()
     if not given:
-        parser.print_help()
+        parser().print_help()
         return CLEAN
-    # A file without a command: look at it.
-    if given[0] not in commands and given[0] not in _HELP:
-        given.insert(0, "view")
-    options = parser.parse_args(given)
+    if given[0] not in (*COMMANDS, "-h", "--help", "--version"):
+        given.insert(0, "view")  # a file: look at it
+    options = parser().parse_args(given)
+    run = {"view": _view, "check": _check, "compare": _series, "series": _series}
     try:
-        status: int = options.run(options)
+        return run[options.command](options)
     except BrokenPipeError:  # whoever read the output has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLEAN
     except (Exception, SystemExit) as error:
         return _refused(error, options)
-    return status
-
-
-# ------------------------------------------------------------------------------------ arguments
-
-
-def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
-    """The parser, and the names of its commands."""
-    parser = argparse.ArgumentParser(
-        prog="deformviz",
-        description="See where the deformable convolutions of a checkpoint read.",
-        epilog=_after_first_line(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
-    commands = parser.add_subparsers(required=True, metavar="command")
-
-    view = _command(commands, "view", _view, "open the viewer; also without the word", _RUN)
-    view.add_argument("checkpoint", metavar="CKPT", help=_FILES)
-    _add_run(view)
-    view.add_argument("--save", metavar="FILE", help="write the page to a file, open no browser")
-
-    check = _command(
-        commands, "check", _check,
-        "list a checkpoint's deformable layers, and what is wrong with them", _RUN + _STATUS,
-    )  # fmt: skip
-    check.add_argument("checkpoint", metavar="CKPT", help=_FILES)
-    _add_run(check)
-    _add_json(check)
-    check.add_argument("--html", metavar="FILE", help="also write a page with the viewer")
-
-    compare = _command(
-        commands, "compare", _series, "what changed between checkpoints of one network, as given",
-        _RUN + _LAST,
-    )  # fmt: skip
-    compare.add_argument("checkpoints", metavar="CKPT", nargs="+", help=f"two or more: {_FILES}")
-    series = _command(
-        commands, "series", _series,
-        "what changed from file to file, in natural order: epoch_2 before epoch_10", _RUN + _LAST,
-    )  # fmt: skip
-    series.add_argument("checkpoints", metavar="CKPT", nargs="+", help=f"two or more: {_FILES}")
-    compare.set_defaults(sorted=False)
-    series.set_defaults(sorted=True)
-    for command in (compare, series):
-        _add_run(command)
-        _add_json(command)
-    return parser, set(commands.choices)
-
-
-def _command(
-    commands: Any,  # noqa: ANN401  (argparse has no public name for it)
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    summary: str,
-    epilog: str,
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    """How to run the network."""
-    parser.add_argument("--image", metavar="PHOTO", help="run the network on this photo")
-    parser.add_argument("--model", metavar="MODULE:FACTORY", help="your own code, see below")
-    parser.add_argument("--trust", action="store_true", help="let a .pt2 file run, see below")
-    parser.add_argument(
-        "--size", nargs=2, type=_side, metavar=("H", "W"),
-        help="run at this size (default: what the file says, or the photo's, in multiples of 32)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--normalisation", choices=("unit", "signed", "imagenet"), default="unit",
-        help="of the pixels: [0, 1] (default), [-1, 1], or ImageNet's mean and deviation",
-    )  # fmt: skip
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-
-
-def _side(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 8192:
-        raise argparse.ArgumentTypeError(f"expected pixels, 1 to 8192, got {text!r}")
-    return int(text)
-
-
-def _after_first_line(text: str | None) -> str:
-    return (text or "").partition("\n")[2].strip("\n")
-
-
-def _version() -> str:
-    from . import __version__
-
-    return __version__
 
 
 # ------------------------------------------------------------------------------------- commands
@@ -202,7 +81,7 @@ def _series(options: argparse.Namespace) -> int:
     paths: list[str] = options.checkpoints
     if len(paths) < 2:
         raise ValueError(f"Expected two checkpoints or more, got {len(paths)}.")
-    if options.sorted:
+    if options.command == "series":
         paths = natural_order(paths)
     if options.image is None:
         series = series_of_checkpoints([_by_weights(path, options) for path in paths])
@@ -239,6 +118,7 @@ def _by_run(path: str, options: argparse.Namespace) -> NetworkRun:
             path,
             options.image,
             model=options.model,
+            strict=not options.loose,
             trust=options.trust,
             size=None if options.size is None else tuple(options.size),
             normalisation=options.normalisation,

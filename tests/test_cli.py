@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from deformviz.cli import main, printable
+from deformviz.cli import main
+from deformviz.inspection.printable import printable
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = ROOT.parent / "shared" / "data"
@@ -105,7 +106,8 @@ def test_what_cannot_be_read_ends_with_2_and_one_line(
     assert status == 2
     assert set(told) == {"error"}
     assert main(["check", str(path)]) == 2
-    assert capsys.readouterr().out.strip() == told["error"]
+    said = capsys.readouterr()
+    assert (said.out, said.err.strip()) == ("", told["error"])
     assert str(tmp_path) not in told["error"]
 
 

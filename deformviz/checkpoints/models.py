@@ -72,10 +72,10 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], *, strict: boo
         >>> load_weights(nn.Linear(2, 3), {"module.weight": torch.ones(3, 2)})
         Traceback (most recent call last):
         ...
-        ValueError: the checkpoint does not fit Linear: 1 missing (bias)
+        ValueError: the checkpoint does not fit Linear: 1 missing (bias); strict=False (--loose) allows it
     """
-    held = {_unwrapped(key): tensor for key, tensor in tensors.items()}
-    wanted = {_unwrapped(key): key for key in model.state_dict()}
+    held = {unwrapped(key): tensor for key, tensor in tensors.items()}
+    wanted = {unwrapped(key): key for key in model.state_dict()}
     shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
     fitting = {wanted[key]: tensor for key, tensor in held.items() if key in wanted}
     differ = [key for key, tensor in fitting.items() if tuple(tensor.shape) != shapes[key]]
@@ -86,7 +86,9 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], *, strict: boo
         problems = {"missing": missing, "unexpected": unexpected, **problems}
     told = [f"{len(keys)} {what} ({_brief(keys)})" for what, keys in problems.items() if keys]
     if told:
-        raise ValueError(f"the checkpoint does not fit {type(model).__name__}: {'; '.join(told)}")
+        way = "" if differ else "; strict=False (--loose) allows it"
+        name = type(model).__name__
+        raise ValueError(f"the checkpoint does not fit {name}: {'; '.join(told)}{way}")
     if not fitting:
         raise ValueError(f"the checkpoint holds no weight of {type(model).__name__}")
     model.load_state_dict(fitting, strict=False)
@@ -195,7 +197,12 @@ def _channels(model: nn.Module) -> int:
     return 1 if first is not None and first.in_channels == 1 else 3
 
 
-def _unwrapped(key: str) -> str:
+def unwrapped(key: str) -> str:
+    """A key as the bare model has it.
+
+    >>> unwrapped("module.stem.weight")
+    'stem.weight'
+    """
     for wrapper in _WRAPPERS:
         key = key.removeprefix(wrapper)
     return key

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from ..analysis import OffsetWeights, Thresholds
 from ..checkpoints import (
@@ -21,9 +22,9 @@ from ..checkpoints import (
     run_on_image,
     run_onnx,
 )
+from ..checkpoints.models import unwrapped
 from ..checkpoints.pictures import Normalisation, photo_pixels
 from ..geometry import Pair
-from ..sampling import Sampling
 from .network import NetworkRun, inspect_network
 from .weights import inspect_checkpoint
 
@@ -36,6 +37,7 @@ def run_checkpoint(
     image: str | Path | bytes | np.ndarray,
     *,
     model: str | None = None,
+    strict: bool = True,
     trust: bool = False,
     size: Pair | None = None,
     normalisation: Normalisation = "unit",
@@ -51,6 +53,7 @@ def run_checkpoint(
         path: a checkpoint, or a .pt2 file.
         image: a file, as `deformviz.images.decode` reads it, or [H, W, 3] or [H, W] uint8.
         model: "package.module:factory", see `load_model`. **This runs the code that it names.**
+        strict: whether every weight of the model must be in the file, and the other way round.
         trust: whether a .pt2 file may run code. **Never for a file from a stranger.**
         size, normalisation: as for `run_on_image`.
         thresholds: the limits of the findings.
@@ -89,7 +92,9 @@ def run_checkpoint(
                 _refuse_model(model, "An .onnx file")
                 samplings = run_onnx(path, photo, size=size, normalisation=normalisation)
             else:
-                samplings = _run_model(path, model, photo, size, normalisation)
+                own = _own(path, model, strict)
+                notes += _missing(own, inspection.checkpoint.shapes)
+                samplings = run_on_image(own, photo, size, normalisation)
     if not samplings:
         raise ValueError(_none_recorded(path.name, layers, unread))
     run = inspect_network(
@@ -107,19 +112,26 @@ def is_program(path: str | Path) -> bool:
     return Path(path).suffix.lower() == ".pt2"
 
 
-def _run_model(
-    path: Path,
-    model: str | None,
-    photo: np.ndarray,
-    size: Pair | None,
-    normalisation: Normalisation,
-) -> list[Sampling]:
+def _own(path: Path, model: str | None, strict: bool) -> nn.Module:
+    """A model of the user's own code, with the weights of a file."""
     if model is None:
         raise CheckpointError(
             f"{path.name} holds weights alone, which do not run on a photo: name the code of their "
             "model as well (package.module:factory), or give an .onnx file."
         )
-    return run_on_image(load_model(model, path), photo, size, normalisation)
+    return load_model(model, path, strict=strict)
+
+
+def _missing(model: nn.Module, held: Iterable[str]) -> tuple[str, ...]:
+    """What a model that was loaded loosely did not get."""
+    known = {unwrapped(key) for key in held}
+    left = [key for key in map(unwrapped, model.state_dict()) if key not in known]
+    if not left:
+        return ()
+    return (
+        f"{len(left)} weights of the model are not in the file, {left[0]} the first: they are as "
+        "the model began.",
+    )
 
 
 def _refuse_model(model: str | None, file: str) -> None:
