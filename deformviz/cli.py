@@ -181,6 +181,8 @@ def _sentence(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, PermissionError) and error.errno is None:
         text += " On the command line, that is --trust."
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}"
     elif not _expected(error):
         text = f"The network failed: {type(error).__name__}: {text}{_place(error)}"
     return printable(text, most=600)

@@ -69,10 +69,10 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], *, strict: boo
         ValueError: keys that are missing or unexpected (where strict), or shapes that differ.
 
     Example:
-        >>> load_weights(nn.Linear(2, 3), {"module.weight": torch.ones(3, 2)})
+        >>> load_weights(nn.Linear(2, 3), {"module.weight": torch.ones(3, 2)})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        ValueError: the checkpoint does not fit Linear: 1 missing (bias); strict=False (--loose) allows it
+        ValueError: the checkpoint does not fit Linear: 1 missing (bias)...
     """
     held = {unwrapped(key): tensor for key, tensor in tensors.items()}
     wanted = {unwrapped(key): key for key in model.state_dict()}
@@ -86,7 +86,7 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], *, strict: boo
         problems = {"missing": missing, "unexpected": unexpected, **problems}
     told = [f"{len(keys)} {what} ({_brief(keys)})" for what, keys in problems.items() if keys]
     if told:
-        way = "" if differ else "; strict=False (--loose) allows it"
+        way = "" if differ else "; strict=False (--loose) loads the rest"
         name = type(model).__name__
         raise ValueError(f"the checkpoint does not fit {name}: {'; '.join(told)}{way}")
     if not fitting:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from foreign_modules import (
@@ -23,6 +25,9 @@ from torchvision.ops import deform_conv2d
 import deformviz
 from deformviz import Sampling, operators
 from deformviz.analysis import recompute
+from deformviz.checkpoints import find_layers
+from deformviz.checkpoints.live.recorded import Recorded, totals_of
+from deformviz.inspection import inspect_network
 
 GEOMETRY = {"stride": 2, "padding": (2, 1), "dilation": (2, 1), "groups": 2, "deform_groups": 3}
 
@@ -280,6 +285,34 @@ def test_one_reference_point_for_all_levels() -> None:
     arguments["reference_points"] = arguments["reference_points"][:, :, :1]
     samplings, _ = run(layer, **arguments)
     assert len(samplings) == 3
+
+
+def test_the_sum_of_several_levels_is_kept_and_verified() -> None:
+    layer = MSDeformAttn(32, 3, 4, 5)
+    model = Inside(layer)
+    _, arguments = attention_call(3, False, True)
+    with deformviz.capture(model) as samplings:
+        model(**arguments)
+    names = tuple(f"neck.0 level {level}" for level in range(3))
+    ((parts, total),) = totals_of(samplings).items()
+    assert parts == names
+    torch.testing.assert_close(
+        sum(everywhere(s) for s in samplings), total.double(), rtol=0, atol=1e-5
+    )
+    photo = np.zeros((32, 32, 3), np.uint8)
+    layers = find_layers({key: tuple(t.shape) for key, t in model.state_dict().items()})
+    network = inspect_network(samplings, photo, "net.pth", layers=layers)
+    for row in network.layers:
+        assert row.verified is not None
+        assert row.verified.ok
+        assert row.layer is not None
+        assert (row.layer.offset_groups, row.layer.points) == (4, 5)
+    wrong = [replace(samplings[0], offset=samplings[0].offset.flip(2)), *samplings[1:]]
+    network = inspect_network(Recorded(wrong, totals_of(samplings)), photo, "net.pth")
+    assert not any(row.verified.ok for row in network.layers if row.verified)
+    # Without the sum, no level can be checked.
+    network = inspect_network(list(samplings), photo, "net.pth")
+    assert [row.verified for row in network.layers] == [None] * 3
 
 
 # -------------------------------------------------------------------------------- our own
