@@ -12,6 +12,7 @@ from torch import Tensor
 from ..geometry import ImageMap, Kernel, Pair, check_batch
 from ..operators.bilinear import sample
 from ..sampling import Sampling
+from .canonical import Canonical
 from .convert import to_canonical
 from .layer import Layer
 from .main_weight import main_bias, main_weight
@@ -59,32 +60,59 @@ def run_layer(
         >>> s.output.shape, s.mask.shape
         (torch.Size([4, 6, 6]), torch.Size([1, 9, 6, 6]))
     """
-    _check(layer, feature, offset_feature)
-    kernel = Kernel.of(layer.kernel_size, stride, same_padding(layer, padding, dilation), dilation)
-    x = feature.detach().to(torch.promote_types(feature.dtype, torch.float32))
-    x = _in_context(layer, tensors, x)
-    source = x if offset_feature is None else offset_feature.to(x)
-    raw_offset, raw_mask = _RUNS[layer.row.run](layer, tensors, source, kernel)
-    size = (x.shape[2], x.shape[3])
-    canonical = to_canonical(
-        layer,
-        raw_offset,
-        raw_mask,
-        stride=kernel.stride,
-        padding=kernel.padding,
-        dilation=kernel.dilation,
-        size=size,
-        base=tensor_of(layer, tensors, "base"),
+    canonical = predict(
+        layer, tensors, feature, stride, padding, dilation, offset_feature=offset_feature
     )
+    x = _in_context(layer, tensors, _exact(feature))
     record = canonical.sampling(
         layer.name,
-        size,
+        (x.shape[2], x.shape[3]),
         input=x[0],
         weight=main_weight(layer, tensors),
         bias=main_bias(layer, tensors),
         image_map=image_map,
     )
     return read(record)
+
+
+@torch.no_grad()
+def predict(
+    layer: Layer,
+    tensors: Tensors,
+    feature: Tensor,
+    stride: int | Pair = 1,
+    padding: int | Pair | None = None,
+    dilation: int | Pair = 1,
+    *,
+    offset_feature: Tensor | None = None,
+) -> Canonical:
+    """Where a layer of a file would read on a feature map: `run_layer` without its output.
+
+    Of the tensors, those of the main convolution are not needed.
+
+    Raises:
+        ValueError: as for `run_layer`.
+    """
+    _check(layer, feature, offset_feature)
+    kernel = Kernel.of(layer.kernel_size, stride, same_padding(layer, padding, dilation), dilation)
+    x = _in_context(layer, tensors, _exact(feature))
+    source = x if offset_feature is None else offset_feature.to(x)
+    raw_offset, raw_mask = _RUNS[layer.row.run](layer, tensors, source, kernel)
+    return to_canonical(
+        layer,
+        raw_offset,
+        raw_mask,
+        stride=kernel.stride,
+        padding=kernel.padding,
+        dilation=kernel.dilation,
+        size=(x.shape[2], x.shape[3]),
+        base=tensor_of(layer, tensors, "base"),
+    )
+
+
+def _exact(feature: Tensor) -> Tensor:
+    """In single precision at least."""
+    return feature.detach().to(torch.promote_types(feature.dtype, torch.float32))
 
 
 def read(record: Sampling) -> Sampling:

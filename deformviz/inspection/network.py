@@ -20,7 +20,8 @@ from ..checkpoints.live.recorded import totals_of
 from ..sampling import Sampling
 from .checking import check_layers
 from .matching import match_layers, without_call
-from .settling import infos_of, read_by_run, settled
+from .rereading import ReadTensors, Reread, reread
+from .settling import ReadLayer, infos_of, read_by_run, settled
 from .text import network_text
 from .weights import layer_dict
 
@@ -39,6 +40,8 @@ class LayerRun:
         report: its numbers and findings.
         verified: its output, recomputed from the record; None where that cannot be done.
         note: why it is not verified, or what else is to be known; or empty.
+        reread: whether the file's own offset weights give the same taps; None where the file is
+            not at hand, or they are made of more than the map that is read.
     """
 
     sampling: Sampling
@@ -46,6 +49,7 @@ class LayerRun:
     report: LayerReport
     verified: Verified | None
     note: str = ""
+    reread: Reread | None = None
 
     @property
     def name(self) -> str:
@@ -69,6 +73,7 @@ class LayerRun:
             "taps": s.taps,
             "statistics": numbers["statistics"],
             "verified": None if self.verified is None else _verified_dict(self.verified),
+            "reread": None if self.reread is None else asdict(self.reread),
             "note": self.note,
         }
 
@@ -126,6 +131,7 @@ def inspect_network(
     *,
     layers: Sequence[Layer] = (),
     weights: Mapping[str, OffsetWeights | None] | None = None,
+    read_tensors: ReadTensors | None = None,
     thresholds: Thresholds = Thresholds(),  # noqa: B008  (frozen)
 ) -> NetworkRun:
     """Measure what a network did, name its layers as its file does, and check every record.
@@ -140,6 +146,8 @@ def inspect_network(
         name: of the network.
         layers: of its file, from `find_layers`.
         weights: what predicts the offsets, by name of the layer; see `analysis.findings`.
+        read_tensors: of the file, such as `Checkpoint.tensors`; with them, each layer's own offset
+            weights tell whether it is read in the right order.
         thresholds: the limits of the findings.
 
     Raises:
@@ -157,6 +165,8 @@ def inspect_network(
     matched = match_layers([s.name for s in samplings], layers)
     known = weights or {}
     read = [read_by_run(layer, s) for layer, s in zip(matched, samplings, strict=True)]
+    if read_tensors is not None:
+        read = [_reread(one, s, read_tensors) for one, s in zip(read, samplings, strict=True)]
     infos, doubts = infos_of([one.layer for one in read], samplings)
     measured = report(
         samplings,
@@ -169,15 +179,30 @@ def inspect_network(
     found = tuple(
         LayerRun(
             sampling=s,
-            layer=None if one.layer is None else settled(one.layer, check.verified, numbers),
+            layer=_settled(one, check.verified, numbers),
             report=numbers,
             verified=check.verified,
             note=" ".join(text for text in (one.note, doubt, check.note) if text),
+            reread=one.reread,
         )
         for s, one, doubt, numbers, check in rows
     )
     run = {layer.name for layer in matched if layer is not None}
     return NetworkRun(name, photo, found, tuple(one for one in layers if one.name not in run))
+
+
+def _reread(one: ReadLayer, sampling: Sampling, read_tensors: ReadTensors) -> ReadLayer:
+    """The layer as its own weights say that it is to be read."""
+    if one.layer is None:
+        return one
+    layer, found, note = reread(one.layer, sampling, read_tensors)
+    return ReadLayer(layer, " ".join(text for text in (one.note, note) if text), found)
+
+
+def _settled(one: ReadLayer, verified: Verified | None, numbers: LayerReport) -> Layer | None:
+    if one.layer is None:
+        return None
+    return settled(one.layer, verified, numbers, reread=one.reread is not None)
 
 
 def _check_count(samplings: Sequence[Sampling]) -> None:
@@ -204,8 +229,10 @@ def _of_record(sampling: Sampling, name: str) -> dict[str, Any]:
 
 
 def _idle(layer: Layer) -> dict[str, Any]:
-    numbers = dict.fromkeys(("run", "input_size", "output_size", "taps", "statistics", "verified"))
-    return {**layer_dict(layer), **numbers, "note": "No call of it was recorded."}
+    """A layer that did not run has no numbers."""
+    numbers = ("run", "input_size", "output_size", "taps", "statistics", "verified", "reread")
+    note = "No call of it was recorded."
+    return {**layer_dict(layer), **dict.fromkeys(numbers), "note": note}
 
 
 def _verified_dict(verified: Verified) -> dict[str, Any]:

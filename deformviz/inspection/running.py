@@ -26,6 +26,7 @@ from ..checkpoints.models import unwrapped
 from ..checkpoints.pictures import Normalisation, photo_pixels
 from ..geometry import Pair
 from .network import NetworkRun, inspect_network
+from .rereading import ReadTensors
 from .weights import inspect_checkpoint
 
 _UNREAD = "is not recorded"
@@ -81,13 +82,16 @@ def run_checkpoint(
         if is_program(path):
             _refuse_model(model, "A .pt2 file")
             program = load_exported(path, trust=trust)
-            layers = find_layers({key: tuple(t.shape) for key, t in program.state_dict.items()})
+            held = program.state_dict
+            layers = find_layers({key: tuple(t.shape) for key, t in held.items()})
+            read_tensors: ReadTensors = lambda keys: {key: held[key] for key in keys}  # noqa: E731
             samplings = run_exported(program, photo, size=size, normalisation=normalisation)
         else:
             inspection = inspect_checkpoint(path, thresholds=thresholds)
             layers = [row.layer for row in inspection.layers]
             known = {row.layer.name: row.weights for row in inspection.layers}
             notes = inspection.checkpoint.notes
+            read_tensors = inspection.checkpoint.tensors
             if inspection.checkpoint.kind == "onnx":
                 _refuse_model(model, "An .onnx file")
                 samplings = run_onnx(path, photo, size=size, normalisation=normalisation)
@@ -98,8 +102,9 @@ def run_checkpoint(
     if not samplings:
         raise ValueError(_none_recorded(path.name, layers, unread))
     run = inspect_network(
-        samplings, photo, path.name, layers=layers, weights=known, thresholds=thresholds
-    )
+        samplings, photo, path.name, layers=layers, weights=known, read_tensors=read_tensors,
+        thresholds=thresholds,
+    )  # fmt: skip
     return replace(run, notes=(*notes, *unread))
 
 

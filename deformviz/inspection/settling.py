@@ -10,6 +10,7 @@ import torch
 from ..analysis import LayerInfo, LayerReport
 from ..checkpoints import FAMILIES, Layer, Verified
 from ..sampling import Sampling
+from .rereading import Reread
 from .weights import layer_info
 
 _SHOWN = {"kernel_size", "offset_groups", "points", "levels", "relative_to", "scale"}
@@ -25,6 +26,7 @@ class ReadLayer:
 
     layer: Layer | None
     note: str = ""
+    reread: Reread | None = None
 
 
 def read_by_run(layer: Layer | None, sampling: Sampling) -> ReadLayer:
@@ -100,16 +102,19 @@ def _beyond(sampling: Sampling, top: float) -> bool:
     return bool((finite > top * 1.001).any() or (finite < -0.001).any())
 
 
-def settled(layer: Layer, verified: Verified | None, numbers: LayerReport) -> Layer:
+def settled(
+    layer: Layer, verified: Verified | None, numbers: LayerReport, *, reread: bool
+) -> Layer:
     """The layer without the assumptions that the run has settled.
 
     The record holds the points and masks that were used, so nothing is assumed in how many there
-    are. Their order is settled by an output that was recomputed from them, and so is what a point
-    outside reads, if there were enough of them.
+    are. An output that was recomputed from them settles what a point outside reads, if there were
+    enough of them, and their order, if the file's own weights did not have a say (`reread`).
     """
     known = set(_SHOWN)
     if verified is not None and verified.ok:
-        known.add("order")
+        if not reread:
+            known.add("order")
         if numbers.statistics.outside >= _OUTSIDE:
             known.add("outside")
             layer = replace(layer, outside="zero")

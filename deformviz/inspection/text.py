@@ -84,6 +84,13 @@ def _verified(rows: Sequence[LayerRun]) -> list[str]:
     if sure:
         each = "the layer" if len(rows) == 1 else f"{len(sure)} of {len(rows)} layers"
         lines.insert(0, f"order verified: {each}, difference {max(sure):.0e}")
+    gaps = [row.reread.difference for row in rows if row.reread and row.reread.matches]
+    if gaps:
+        each = f"{len(gaps)} of {len(rows)} layers"
+        lines.append(
+            f"file read right: its offset weights give these taps, {each}, "
+            f"difference {max(gaps):.0e} px"
+        )
     return lines
 
 

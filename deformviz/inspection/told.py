@@ -47,6 +47,9 @@ def told_of_run(run: LayerRun) -> dict[str, Any]:
         if not verified.matches:
             claim = "order not verified: these taps do not give the output"
         checks = [{"claim": claim, "difference": verified.difference, "passed": verified.matches}]
+    if run.reread is not None and run.reread.matches:
+        claim = "file read right: its offset weights give these taps, in pixels"
+        checks.append({"claim": claim, "difference": run.reread.difference, "passed": True})
     return {
         "status": _status(run.sampling, run.layer),
         "notes": [note for note in (run.note, _assumed(run.layer)) if note],

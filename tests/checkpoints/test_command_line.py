@@ -49,5 +49,6 @@ def test_three_ways_to_run_a_trained_network(
         assert [layer["name"] for layer in found] == names
         assert {layer["family"] for layer in found} == {"ALIKED"}
         assert all(layer["verified"]["ok"] for layer in found)
+        assert all(layer["reread"]["matches"] for layer in found)
     for ours, other in zip(from_onnx, live, strict=True):
         assert ours["statistics"] == pytest.approx(other["statistics"], abs=1e-3)
