@@ -24,7 +24,7 @@ from .models import load_model, load_weights, run_on_image
 from .onnx_run import run_onnx
 from .parsers.limits import Limits
 from .reading import Checkpoint, Wrapper, open_checkpoint
-from .running import predict, run_layer
+from .running import raw_offsets, run_layer
 from .verify import Verified, verify, verify_order, verify_sum
 from .weights import dependence, is_constant, is_untrained, static_sampling
 
@@ -48,7 +48,7 @@ __all__ = [
     "load_model",
     "load_weights",
     "open_checkpoint",
-    "predict",
+    "raw_offsets",
     "run_exported",
     "run_layer",
     "run_on_image",

@@ -12,11 +12,13 @@ from torch import Tensor
 from ..geometry import ImageMap, Kernel, Pair, check_batch
 from ..operators.bilinear import sample
 from ..sampling import Sampling
-from .canonical import Canonical
 from .convert import to_canonical
 from .layer import Layer
 from .main_weight import main_bias, main_weight
 from .weights import Tensors, same_padding, tensor_of
+
+Raw = tuple[Tensor, Tensor | None]
+"""What the offset convolution and, where there is one, the mask convolution gave."""
 
 
 @torch.no_grad()
@@ -60,10 +62,20 @@ def run_layer(
         >>> s.output.shape, s.mask.shape
         (torch.Size([4, 6, 6]), torch.Size([1, 9, 6, 6]))
     """
-    canonical = predict(
+    raw_offset, raw_mask = raw_offsets(
         layer, tensors, feature, stride, padding, dilation, offset_feature=offset_feature
     )
     x = _in_context(layer, tensors, _exact(feature))
+    canonical = to_canonical(
+        layer,
+        raw_offset,
+        raw_mask,
+        stride=stride,
+        padding=same_padding(layer, padding, dilation),
+        dilation=dilation,
+        size=(x.shape[2], x.shape[3]),
+        base=tensor_of(layer, tensors, "base"),
+    )
     record = canonical.sampling(
         layer.name,
         (x.shape[2], x.shape[3]),
@@ -76,7 +88,7 @@ def run_layer(
 
 
 @torch.no_grad()
-def predict(
+def raw_offsets(
     layer: Layer,
     tensors: Tensors,
     feature: Tensor,
@@ -85,10 +97,10 @@ def predict(
     dilation: int | Pair = 1,
     *,
     offset_feature: Tensor | None = None,
-) -> Canonical:
-    """Where a layer of a file would read on a feature map: `run_layer` without its output.
+) -> Raw:
+    """What a layer's offset and mask convolutions give on a feature map, for `to_canonical`.
 
-    Of the tensors, those of the main convolution are not needed.
+    Of the tensors, those of the main convolution are not needed. Arguments as for `run_layer`.
 
     Raises:
         ValueError: as for `run_layer`.
@@ -97,17 +109,7 @@ def predict(
     kernel = Kernel.of(layer.kernel_size, stride, same_padding(layer, padding, dilation), dilation)
     x = _in_context(layer, tensors, _exact(feature))
     source = x if offset_feature is None else offset_feature.to(x)
-    raw_offset, raw_mask = _RUNS[layer.row.run](layer, tensors, source, kernel)
-    return to_canonical(
-        layer,
-        raw_offset,
-        raw_mask,
-        stride=kernel.stride,
-        padding=kernel.padding,
-        dilation=kernel.dilation,
-        size=(x.shape[2], x.shape[3]),
-        base=tensor_of(layer, tensors, "base"),
-    )
+    return _RUNS[layer.row.run](layer, tensors, source, kernel)
 
 
 def _exact(feature: Tensor) -> Tensor:
@@ -180,7 +182,6 @@ def _conv(
     )
 
 
-Raw = tuple[Tensor, Tensor | None]
 _Run = Callable[[Layer, Tensors, Tensor, Kernel], Raw]
 
 

@@ -12,10 +12,10 @@ from ..checkpoints import Verified, verify, verify_sum
 from ..sampling import Sampling
 from .matching import module_path
 
-_PRODUCTS = 2**29
+_PRODUCTS = 2**28
 """So many products are recomputed for a whole network: some seconds of one core."""
 
-_CHANNELS = 64
+_CHANNELS = 32
 """Output channels that are compared; a wrong order shows in each of them."""
 
 _POSITIONS = (4, 64)

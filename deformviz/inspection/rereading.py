@@ -15,8 +15,9 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from ..checkpoints import Canonical, Layer, predict
+from ..checkpoints import Canonical, Layer, raw_offsets, to_canonical
 from ..checkpoints.family import Activation, Order
+from ..checkpoints.running import Raw
 from ..sampling import Sampling
 from .weights import predicting
 
@@ -72,9 +73,9 @@ def reread(
     """
     if not layer.row.own_input or sampling.input is None:
         return layer, None, ""
-    tensors = read_tensors(predicting(layer))
-    orders = _orders(layer, sampling, tensors)
-    if not orders:
+    raw = _raw(layer, sampling, read_tensors(predicting(layer)))
+    orders = {} if raw is None else _orders(layer, sampling, raw)
+    if raw is None or not orders:
         return layer, None, ""
     fitting = [order for order, gap in orders.items() if gap <= _limit(sampling)]
     note = ""
@@ -84,7 +85,7 @@ def reread(
     elif len(fitting) == 1:
         note = f"The file reads as {layer.order}, but what ran is {fitting[0]}: it is read so."
         layer = layer.override(order=fitting[0])
-    masks = _masks(layer, sampling, tensors) if fitting else {}
+    masks = _masks(layer, sampling, raw) if fitting else {}
     if masks:
         activation = min(masks, key=lambda one: masks[one])
         if masks[activation] <= _TOLERANCE:
@@ -114,12 +115,12 @@ def _limit(sampling: Sampling) -> float:
     return _TOLERANCE * max(1.0, float(finite.abs().max()))
 
 
-def _orders(layer: Layer, sampling: Sampling, tensors: Mapping[str, Tensor]) -> dict[str, float]:
+def _orders(layer: Layer, sampling: Sampling, raw: Raw) -> dict[str, float]:
     """How far the taps are off in the layer's own order; in every one, where that may be wrong."""
     points = sampling.points().cpu().float()
 
     def gap(read: Layer) -> float | None:
-        canonical = _predicted(read, sampling, tensors)
+        canonical = _read(read, sampling, raw)
         if canonical is None:
             return None
         taps = canonical.base() + canonical.offset
@@ -141,14 +142,13 @@ def _orders(layer: Layer, sampling: Sampling, tensors: Mapping[str, Tensor]) -> 
     return found
 
 
-def _masks(layer: Layer, sampling: Sampling, tensors: Mapping[str, Tensor]) -> dict[str, float]:
+def _masks(layer: Layer, sampling: Sampling, raw: Raw) -> dict[str, float]:
     """How far the masks are off under each activation."""
     if sampling.mask is None or layer.mask_activation is None:
         return {}
     found = {}
     for activation in get_args(Activation):
-        read = layer.override(mask_activation=activation)
-        canonical = _predicted(read, sampling, tensors)
+        canonical = _read(layer.override(mask_activation=activation), sampling, raw)
         if canonical is not None and canonical.mask is not None:
             gap = _gap(canonical.mask[0].float(), sampling.mask.cpu().float())
             if gap is not None:
@@ -156,16 +156,27 @@ def _masks(layer: Layer, sampling: Sampling, tensors: Mapping[str, Tensor]) -> d
     return found
 
 
-def _predicted(layer: Layer, sampling: Sampling, tensors: Mapping[str, Tensor]) -> Canonical | None:
+def _raw(layer: Layer, sampling: Sampling, tensors: Mapping[str, Tensor]) -> Raw | None:
     """What the weights give, or None where they take more than this map."""
     kernel = sampling.kernel
     assert sampling.input is not None
+    feature = sampling.input[None].cpu()
     try:
-        return predict(
-            layer, tensors, sampling.input[None].cpu(), kernel.stride, kernel.padding,
-            kernel.dilation,
+        return raw_offsets(
+            layer, tensors, feature, kernel.stride, kernel.padding, kernel.dilation
         )  # fmt: skip
     except (ValueError, RuntimeError):
+        return None
+
+
+def _read(layer: Layer, sampling: Sampling, raw: Raw) -> Canonical | None:
+    kernel = sampling.kernel
+    try:
+        return to_canonical(
+            layer, *raw, stride=kernel.stride, padding=kernel.padding, dilation=kernel.dilation,
+            size=sampling.input_size,
+        )  # fmt: skip
+    except ValueError:
         return None
 
 
