@@ -127,7 +127,7 @@ def _by_run(path: str, options: argparse.Namespace) -> NetworkRun:
 
 def _page(found: Inspection | NetworkRun) -> Stack:
     """The viewer of all layers, each with what there is to say of it."""
-    from .inspection import NetworkRun, told_of_run, told_of_weights
+    from .inspection import MAP_SIZE, NetworkRun, squares, told_of_run, told_of_weights
     from .viewer import Stack
 
     if isinstance(found, NetworkRun):
@@ -141,7 +141,7 @@ def _page(found: Inspection | NetworkRun) -> Stack:
     name = found.checkpoint.name
     if not rows:
         raise ValueError(f"There is nothing to show: {name} has no layer with a static pattern.")
-    return Stack(patterns, None, [told_of_weights(row) for row in rows], name)
+    return Stack(patterns, squares(MAP_SIZE), [told_of_weights(row) for row in rows], name)
 
 
 # --------------------------------------------------------------------------------------- output

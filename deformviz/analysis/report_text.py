@@ -13,7 +13,7 @@ from .summary import Statistics
 
 _NARROWEST = 50
 _NAME = 12
-"""A name keeps so many characters before columns give way to it."""
+"""A name keeps so many characters before columns give way to it, and as many as tell it apart."""
 
 
 class Row(NamedTuple):
@@ -66,7 +66,7 @@ def as_text(rows: Sequence[Row], width: int) -> str:
     columns += [[head, *(say(row.statistics) for row in rows)] for head, say in _COLUMNS]
     columns = [column for column in columns if column[0] == "map" or set(column[1:]) - {"-"}]
     longest = max([len("layer"), *map(len, names)])
-    columns = _fitting(columns, width - min(longest, _NAME))
+    columns = _fitting(columns, width - min(longest, _distinct_room(names)))
     room = width - sum(2 + _width(column) for column in columns)
     first = ["layer", *(_shortened(name, room) for name in names)]
     table = [_line(cells, first, columns) for cells in zip(first, *columns, strict=True)]
@@ -76,6 +76,21 @@ def as_text(rows: Sequence[Row], width: int) -> str:
         for one in row.findings
     ]
     return "\n".join([*table, *([""] if found else []), *found])
+
+
+def _distinct_room(names: Sequence[str]) -> int:
+    """So many characters that names are still told apart.
+
+    >>> _distinct_room(["block3.conv1.regular_conv", "block4.conv1.regular_conv"])
+    14
+    """
+    apart = len(set(names))
+    longest = max([_NAME, *map(len, names)])
+    return next(
+        room
+        for room in range(_NAME, longest + 1)
+        if len({_shortened(name, room) for name in names}) == apart
+    )
 
 
 def _fitting(columns: list[list[str]], room: int) -> list[list[str]]:

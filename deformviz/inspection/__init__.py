@@ -12,7 +12,7 @@ from .natural import natural_order
 from .network import LayerRun, NetworkRun, inspect_network
 from .running import is_program, run_checkpoint
 from .series import LayerSeries, Series, inspect_series, series_of_checkpoints, series_of_runs
-from .told import facts_of, finding_part, told_of_run, told_of_weights
+from .told import finding_part, squares, told_of_run, told_of_weights
 from .weights import (
     MAP_SIZE,
     Inspection,
@@ -30,7 +30,6 @@ __all__ = [
     "LayerSeries",
     "NetworkRun",
     "Series",
-    "facts_of",
     "finding_part",
     "inspect_checkpoint",
     "inspect_layer",
@@ -42,6 +41,7 @@ __all__ = [
     "run_checkpoint",
     "series_of_checkpoints",
     "series_of_runs",
+    "squares",
     "told_of_run",
     "told_of_weights",
 ]

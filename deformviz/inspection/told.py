@@ -1,4 +1,4 @@
-"""What the viewer says of a layer beside the picture: its status, checks, findings and facts.
+"""What the viewer says of a layer beside the picture: its status, notes, checks and findings.
 
 Plain JSON types, for `deformviz.viewer.Stack(samplings, image, told=[...])`.
 """
@@ -13,9 +13,16 @@ import numpy as np
 
 from ..analysis import Finding, Statistics, statistics
 from ..checkpoints import Layer
+from ..geometry import Pair
 from ..sampling import Sampling
 from .network import LayerRun
 from .weights import LayerInspection
+
+_MOST_FINDINGS = 64
+"""Of a layer, the worst first: as many as a person reads, however many groups it has."""
+
+_MOST_POSITIONS = 2**20
+"""Of a finding's map, which then takes 175 kB."""
 
 _BY_WEIGHTS = (
     "By the weights alone: where the layer reads on an input of nothing. What it adds for a photo "
@@ -28,7 +35,7 @@ def told_of_run(run: LayerRun) -> dict[str, Any]:
 
     Returns:
         `status` and `notes`, texts; `checks`, a list of {"claim", "difference", "passed"};
-        `findings`, see `finding_part`; `facts`, a list of [name, text].
+        `findings`, the worst 64, see `finding_part`. The facts follow from the record.
 
     Example:
         >>> import torch
@@ -50,17 +57,17 @@ def told_of_run(run: LayerRun) -> dict[str, Any]:
     if run.reread is not None and run.reread.matches:
         claim = "file read right: its offset weights give these taps, in pixels"
         checks.append({"claim": claim, "difference": run.reread.difference, "passed": True})
+    height, width = run.sampling.input_size
     return {
-        "status": _status(run.sampling, run.layer),
+        "status": f"{_status(run.sampling, run.layer)}, map {height} × {width}",
         "notes": [note for note in (run.note, _assumed(run.layer)) if note],
         "checks": checks,
-        "findings": [finding_part(found) for found in run.report.findings],
-        "facts": facts_of(run.report.statistics),
+        "findings": [finding_part(found) for found in run.report.findings[:_MOST_FINDINGS]],
     }
 
 
 def told_of_weights(row: LayerInspection) -> dict[str, Any]:
-    """The same of a layer's static pattern, by its weights alone.
+    """The same of a layer's static pattern, by its weights alone, and `facts`: [name, text] each.
 
     Raises:
         ValueError: a layer without such a pattern.
@@ -68,12 +75,24 @@ def told_of_weights(row: LayerInspection) -> dict[str, Any]:
     if row.sampling is None:
         raise ValueError(f"{row.layer.name} has no static pattern: {row.note}")
     return {
-        "status": _status(row.sampling, row.layer),
+        "status": f"{_status(row.sampling, row.layer)}, static pattern",
         "notes": [note for note in (_BY_WEIGHTS, row.note, _assumed(row.layer)) if note],
         "checks": [],
-        "findings": [finding_part(found) for found in row.findings],
-        "facts": facts_of(statistics(row.sampling), varies=False),
+        "findings": [finding_part(found) for found in row.findings[:_MOST_FINDINGS]],
+        "facts": _facts(statistics(row.sampling)),
     }
+
+
+def squares(size: Pair) -> np.ndarray:
+    """A map of which nothing is known but its pixels: [H, W, 3] uint8, two greys in turn.
+
+    >>> squares((2, 2))[..., 0]
+    array([[188, 176],
+           [176, 188]], dtype=uint8)
+    """
+    rows, columns = np.indices(size)
+    grey = np.where((rows + columns) % 2, 176, 188).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
 
 
 def finding_part(found: Finding) -> dict[str, Any]:
@@ -82,7 +101,7 @@ def finding_part(found: Finding) -> dict[str, Any]:
     Returns:
         {"kind", "severity", "sentence", "group", "tap", "map"}; the map, where it is so, is
         {"size": [h, w], "bits": base64 of eight positions a byte, row-major, the first one
-        highest}, or None where it is so everywhere or nowhere.
+        highest}, or None where it is so everywhere or nowhere, or at more than a million positions.
 
     Example:
         >>> import torch
@@ -97,61 +116,38 @@ def finding_part(found: Finding) -> dict[str, Any]:
         "sentence": found.sentence,
         "group": found.group,
         "tap": found.tap,
-        "map": _bits(found.map.cpu().numpy() != 0),
+        "map": _map_part(found),
     }
 
 
-def _bits(where: np.ndarray) -> dict[str, Any] | None:
-    if where.all() or not where.any():
+def _map_part(found: Finding) -> dict[str, Any] | None:
+    """The positions at which it is so; where a number is too large, those at which it is."""
+    where = found.map > found.threshold if found.kind == "exploded" else found.map != 0
+    bits = where.cpu().numpy()
+    if bits.all() or not bits.any() or bits.size > _MOST_POSITIONS:
         return None
-    packed = np.packbits(where).tobytes()
-    return {"size": list(where.shape), "bits": base64.b64encode(packed).decode("ascii")}
+    packed = base64.b64encode(np.packbits(bits).tobytes()).decode("ascii")
+    return {"size": list(bits.shape), "bits": packed}
 
 
-def facts_of(numbers: Statistics, *, varies: bool = True) -> list[list[str]]:
-    """A layer's numbers in words, each [name, text]; what there is no number of is left out.
-
-    Args:
-        numbers: of one layer.
-        varies: whether its offsets may differ from place to place, as they do on a photo.
-    """
+def _facts(numbers: Statistics) -> list[list[str]]:
+    """What a pattern that is the same everywhere has: of the viewer's facts, those that mean it."""
     n = numbers
     told = [
-        ["offsets", f"mean {_px(n.mean)}, 99 % below {_px(n.p99)}, longest {_px(n.largest)}"],
-        ["effective dilation", f"{n.dilation:.2f}"],
-        [
-            "affine fit",
-            f"scale {n.scale:.2f}, turned {n.rotation:.1f}°, {_px(n.residual)} left over",
-        ],
-        ["static part", _px(n.static)],
-        ["content-adaptive part", f"{_px(n.adaptive)}, {100 * n.adaptive_share:.0f} % of energy"],
-        ["moved off the map", f"{100 * n.moved_outside:.1f} % of the taps"],
-        ["mask", f"mean {n.mask_mean:.2f}, from {n.mask_p1:.2f} to {n.mask_p99:.2f} (1 to 99 %)"],
+        ("effective dilation", n.dilation, f"{n.dilation:.3g} px"),
+        ("scale", n.scale, f"{n.scale:.3g}"),
+        ("rotation", n.rotation, f"{n.rotation:.3g}°"),
+        ("residual", n.residual, f"{n.residual:.3g} px"),
+        ("static part", n.static, f"{n.static:.3g} px"),
+        ("mask", n.mask_mean, f"{n.mask_p1:.3g} to {n.mask_p99:.3g}, mean {n.mask_mean:.3g}"),
     ]
-    there = {
-        "effective dilation": n.dilation,
-        "affine fit": n.scale + n.rotation + n.residual,
-        "content-adaptive part": n.adaptive_share if varies else math.nan,
-        "moved off the map": n.moved_outside if varies else math.nan,
-        "mask": n.mask_mean,
-    }
-    return [fact for fact in told if math.isfinite(there.get(fact[0], n.mean))]
-
-
-def _px(value: float) -> str:
-    """Three digits.
-
-    >>> _px(0.0), _px(1.234), _px(0.0001)
-    ('0 px', '1.23 px', '0.0001 px')
-    """
-    return f"{value:.3g} px"
+    return [[name, text] for name, number, text in told if math.isfinite(number)]
 
 
 def _status(sampling: Sampling, layer: Layer | None) -> str:
-    (kh, kw), (height, width), groups = sampling.kernel.size, sampling.input_size, sampling.groups
+    (kh, kw), groups = sampling.kernel.size, sampling.groups
     name = sampling.name if layer is None else f"{sampling.name}, {layer.family}"
-    plural = "s" if groups > 1 else ""
-    return f"{name}, {kh} × {kw}, {groups} offset group{plural}, map {height} × {width}"
+    return f"{name}, {kh} × {kw}, {groups} offset group{'s' * (groups > 1)}"
 
 
 def _assumed(layer: Layer | None) -> str:
