@@ -16,7 +16,6 @@ from deformviz.cli import main
 from deformviz.inspection.printable import printable
 
 ROOT = Path(__file__).resolve().parents[1]
-REAL = ROOT.parent / "shared" / "data"
 
 
 def state(**changes: Tensor) -> dict[str, Tensor]:
@@ -154,11 +153,14 @@ def test_long_names_are_shortened_in_the_middle() -> None:
     ],
 )
 def test_real_checkpoints(
-    capsys: pytest.CaptureFixture[str], file: str, layers: int, family: str, mask: str | None
+    shared_data: Path,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    layers: int,
+    family: str,
+    mask: str | None,
 ) -> None:
-    if not (REAL / file).exists():
-        pytest.skip("the real checkpoints are not here")
-    status, told = checked(str(REAL / file), capsys)
+    status, told = checked(str(shared_data / file), capsys)
     assert status == 0
     assert [layer["family"] for layer in told["layers"]] == [family] * layers
     assert {layer["mask_activation"] for layer in told["layers"]} == {mask}
