@@ -30,7 +30,7 @@ def script() -> str:
         "(() => {\n'use strict';\n"
         f"const PALETTES = {json.dumps(_palettes(), separators=(',', ':'))};\n"
         f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
-        f"{modules}\nwindow.deformviz = {{ mount, mountInPage }};\n}})();\n"
+        f"{modules}\nwindow.deformviz = {{ mount, mountEarly, mountInPage }};\n}})();\n"
     )
 
 

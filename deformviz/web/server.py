@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from .. import examples
 from ..device import describe
 from ..images import decode, to_data_uri
 from ..viewer import bundle
 from . import checkpoint_tab, explore_tab, numbers, viewer
+from .early import Early
 from .guard import refuse_links
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
@@ -76,7 +78,10 @@ def launch(
         allowed_paths=[],
         max_file_size="200mb",
         state_session_capacity=200,
-        app_kwargs={"routes": [*viewer.ROUTES, *numbers.ROUTES]},
+        app_kwargs={
+            "routes": [*viewer.ROUTES, *numbers.ROUTES],
+            "middleware": [Middleware(Early)],
+        },
         theme=_theme(),
         css=_STYLE.read_text() + bundle.style() + _thumbnails(),
         **options,

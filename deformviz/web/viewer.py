@@ -19,18 +19,11 @@ from ..viewer.bundle import markup, script
 _JS_ON_LOAD = """
 const base = new URL(window.gradio_config?.root || '/', window.location.href);
 const root = base.pathname.replace(/\\/$/, ''); // a proxy may mount the app below a path
-const first = props.value; // another may have come before the scripts are there
-window.deformvizScript ??= new Promise((done, failed) => {
-  const script = document.createElement('script');
-  script.src = window.location.origin + root + 'SCRIPT';
-  script.onload = done;
-  script.onerror = () => failed(new Error('cannot load ' + script.src));
-  document.head.appendChild(script);
-});
+const first = props.value; // another may have come before the script is there
 (async () => {
   const view = element.querySelector('.dv-viewer');
   try {
-    await window.deformvizScript;
+    await window.deformvizScript; // which the page's head has begun to load, see early.py
     window.deformviz.mountInPage(view, root, props, watch, SHARES, first);
   } catch (error) {
     view.textContent = 'The viewer could not start: ' + error.message + '. Reload the page.';
@@ -42,7 +35,7 @@ _PATH = "/deformviz-static/viewer.js"
 
 
 @lru_cache(maxsize=1)
-def _url() -> str:
+def script_path() -> str:
     """The script's, with a tag of its content so that a browser may keep it."""
     return f"{_PATH}?v={hashlib.sha256(script().encode()).hexdigest()[:12]}"
 
@@ -70,7 +63,7 @@ def viewer(value: str | None, elem_id: str = "viewer", *, shares: bool = True) -
         elem_id: its element's id on the page.
         shares: whether the page's address is its state.
     """
-    loading = _JS_ON_LOAD.replace("SCRIPT", _url()).replace("SHARES", json.dumps(shares))
+    loading = _JS_ON_LOAD.replace("SHARES", json.dumps(shares))
     return gr.HTML(
         value,
         html_template=markup(),

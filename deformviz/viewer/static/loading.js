@@ -9,7 +9,7 @@ import { readTensors } from './tensors.js';
  */
 export async function loadTensors(data, progress, signal) {
   if (data.element) return readTensors(await unpack(document.getElementById(data.element).textContent));
-  const response = await answer(data.url, { signal });
+  const response = await answer(data.url, { signal, priority: 'low' });
   const bytes = new Uint8Array(Number(response.headers.get('Content-Length')));
   const reader = response.body.getReader();
   let came = 0;

@@ -1,5 +1,6 @@
 /* Where a page begins: in a file that stands alone, and in the app. */
 
+import { element } from './dom.js';
 import { Viewer } from './viewer.js';
 
 /** @param share is told the link's query, whenever the state has changed. */
@@ -18,21 +19,65 @@ const PATIENCE = 10000; // milliseconds for a link's picture
  * @param first the value that the page came with.
  */
 export function mountInPage(root, base, props, watch, shares, first) {
-  const viewer = mount(root, shares ? shareInAddress : undefined);
+  const early = shares ? takeEarly(root) : null;
+  const viewer = mount(early ?? root, shares ? shareInAddress : undefined);
   viewer.controls.action('link').hidden = !shares;
-  let shown = null;
+  let shown = early?.dataset.value === 'first' ? first : null;
   const show = () => {
     if (!props.value || props.value === shown) return;
     shown = props.value;
-    const view = JSON.parse(shown);
-    for (const each of new Set([view, view.kept ?? view])) mountAddresses(each, base);
-    viewer.show(view);
+    viewer.show(viewOf(shown, base));
   };
   watch('value', show);
-  // An address with a query has a picture of its own under way: the example would only flash up.
-  const asks = shares && props.value === first && new URLSearchParams(window.location.search).has('operator');
-  if (asks) setTimeout(show, PATIENCE);
+  if (shares && props.value === first && linkAsks()) setTimeout(show, PATIENCE);
   else show();
+}
+
+/** A view with the addresses that it has where the app is mounted. */
+function viewOf(text, base) {
+  const view = JSON.parse(text);
+  for (const each of new Set([view, view.kept ?? view])) mountAddresses(each, base);
+  return view;
+}
+
+/** Whether the address has a picture of its own under way: the example would only flash up. */
+const linkAsks = () => new URLSearchParams(window.location.search).has('operator');
+
+// --- before Gradio -----------------------------------------------------------------------------
+
+const WIDE = 1000; // screen pixels; on narrower screens the controls stand above the viewer
+
+/**
+ * Show what the page opens with where Gradio will put it, until it is taken over.
+ *
+ * @param id of Gradio's component, whose elements are in the page as a template.
+ * @param base as in `mountInPage`.
+ */
+export function mountEarly(id, base) {
+  const found = window.gradio_config?.components?.find(({ props }) => props?.elem_id === id);
+  if (!found?.props.value || linkAsks() || window.innerWidth <= WIDE) return;
+  const place = element('div', { class: 'dv-early' });
+  place.classList.toggle('dark', asksForDark());
+  place.append(document.getElementById('deformviz-viewer').content.cloneNode(true));
+  document.body.append(place);
+  const root = place.querySelector('.dv-viewer');
+  root.dataset.value = 'first';
+  mount(root, shareInAddress).show(viewOf(found.props.value, base));
+}
+
+/** Gradio's own rule. */
+function asksForDark() {
+  const theme = new URLSearchParams(window.location.search).get('__theme') ?? 'system';
+  return theme === 'system' ? window.matchMedia('(prefers-color-scheme: dark)').matches : theme === 'dark';
+}
+
+/** The viewer that is there already, in the place of one that Gradio has made. */
+function takeEarly(root) {
+  const place = document.querySelector('.dv-early');
+  const early = place?.querySelector('.dv-viewer') ?? null;
+  if (early) root.replaceWith(early);
+  place?.remove();
+  return early;
 }
 
 function mountAddresses(view, base) {
