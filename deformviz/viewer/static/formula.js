@@ -137,5 +137,5 @@ function compared(terms, gap, exact, half) {
   const given = `the operator gave ${number(terms.output, 6)}`;
   if (!exact) return `${given} where nothing was moved by hand, ${signed(terms.total - terms.output, 6)} from it`;
   const size = gap === 0 ? '0' : gap.toExponential(1).replace('-', '−');
-  return `${given}, difference ${size}${half ? ', as so many offsets come rounded to half precision' : ''}`;
+  return `${given}, difference ${size}${half ? ', as such large records come rounded to half precision' : ''}`;
 }

@@ -12,7 +12,7 @@ export function mount(root, share) {
 const PATIENCE = 10000; // milliseconds for a link's picture
 
 /**
- * Show the views that Gradio hands over in `props.value`.
+ * Show the views, or the views of several `layers`, that Gradio hands over in `props.value`.
  *
  * @param base where the app is mounted.
  * @param shares whether the page's address is this viewer's state.
@@ -36,7 +36,7 @@ export function mountInPage(root, base, props, watch, shares, first) {
 /** A view with the addresses that it has where the app is mounted. */
 function viewOf(text, base) {
   const view = JSON.parse(text);
-  for (const each of new Set([view, view.kept ?? view])) mountAddresses(each, base);
+  for (const each of view.layers ?? new Set([view, view.kept ?? view])) mountAddresses(each, base);
   return view;
 }
 
@@ -81,8 +81,10 @@ function takeEarly(root) {
 }
 
 function mountAddresses(view, base) {
-  const { data, downloads } = view;
-  for (const name of ['url', 'checks']) if (data[name]) data[name] = base + data[name];
+  const { data, downloads = {}, below = [] } = view;
+  for (const each of [data, ...below.map((layer) => layer.data)]) {
+    for (const name of ['url', 'checks']) if (each[name]) each[name] = base + each[name];
+  }
   view.downloads = Object.fromEntries(Object.entries(downloads).map(([text, path]) => [text, base + path]));
 }
 

@@ -45,3 +45,11 @@ export class Readers {
     this.canvas.getContext('2d').putImageData(this.image, 0, 0, 0, first, w, last - first + 1);
   }
 }
+
+/** What the shade over the output means. */
+export function whoReads(scene, pixel, found) {
+  if (!pixel || !scene.ready) return scene.view.outputCaption;
+  if (!scene.index) return 'looking up who reads where …';
+  const positions = new Set(found.map((reader) => reader.position)).size;
+  return `${positions} ${positions === 1 ? 'position reads' : 'positions read'} pixel ${pixel.join(', ')}`;
+}

@@ -116,7 +116,7 @@ export class Scene {
   baseOf(g, k, axis, y, x) {
     const { reference } = this.tensors ?? {};
     if (reference) return reference.at(g, k, axis, y, x);
-    if (this.view.reading.base) return this.view.reading.base[g][k][axis];
+    if (this.view.reading?.base) return this.view.reading.base[g][k][axis];
     const { kernel_size: size, stride, padding, dilation } = this.grid;
     const step = axis === 0 ? Math.floor(k / size[1]) : k % size[1];
     return (axis === 0 ? y : x) * stride[axis] - padding[axis] + step * dilation[axis];

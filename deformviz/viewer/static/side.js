@@ -19,6 +19,7 @@ export class Side {
     this.parts = parts;
     this.scene = null;
     this.lit = null;
+    this.onLight = () => {};
   }
 
   /** Show another scene; its colours are the taps', or the groups' where each has one tap. */
@@ -87,6 +88,7 @@ export class Side {
     this.points.light(n);
     this.kernel.points.light(n);
     this.formula.light(n);
+    this.onLight(n);
     const around = n === null || !this.reading || n >= this.reading.count ? null
       : this.scene.neighbours(this.reading.point[2 * n], this.reading.point[2 * n + 1]);
     this.points.showPixels(around ? this.pixelsOf(around) : [], this.image.drawn ? this.image.scale * this.scene.grid.image_stride[1] : 1);

@@ -45,7 +45,10 @@ export function readTensors(buffer) {
     const Kind = KINDS[entry.dtype];
     const [start, end] = entry.data_offsets;
     const data = new Kind(buffer, 8 + length + start, (end - start) / Kind.BYTES_PER_ELEMENT);
-    tensors[name] = new Tensor(data, entry.shape, entry.dtype === 'F16');
+    const half = entry.dtype === 'F16';
+    // Offsets are many and stay packed; the others are read where a look-up would be slow.
+    tensors[name] = half && name !== 'offset'
+      ? new Tensor(Float32Array.from(data, (bits) => HALF[bits]), entry.shape) : new Tensor(data, entry.shape, half);
   }
   return tensors;
 }

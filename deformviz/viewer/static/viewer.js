@@ -9,12 +9,14 @@ import { act } from './actions.js';
 import { clamp, number, shape } from './dom.js';
 import { Comparison } from './comparison.js';
 import { Controls } from './controls.js';
+import { Follow } from './follow.js';
 import { nearest, paintOverlays } from './layers.js';
 import { Hands } from './hands.js';
 import { Loader } from './loading.js';
 import { Pane } from './pane.js';
+import { LayerPicker } from './picker.js';
 import { Play } from './play.js';
-import { Readers } from './readers.js';
+import { Readers, whoReads } from './readers.js';
 import { writeRun } from './runs.js';
 import { Scene } from './scene.js';
 import { Side } from './side.js';
@@ -39,6 +41,8 @@ export class Viewer {
     this.hands = new Hands(this);
     this.play = new Play(this);
     this.loader = new Loader(this);
+    this.follow = new Follow(this);
+    this.picker = new LayerPicker(this);
     this.drawing = Promise.resolve();
     this.listen();
   }
@@ -64,8 +68,9 @@ export class Viewer {
 
   // --- views ---------------------------------------------------------------------------------
 
-  /** Draw a view once the one before is drawn; those overtaken while they waited are skipped. */
-  show(view) {
+  /** Draw a view, or one of several `layers`; those overtaken while they waited are skipped. */
+  show(value) {
+    const view = this.picker.take(value);
     this.next = view;
     const draw = () => { if (this.next === view) return this.draw(view); return null; };
     this.drawing = this.drawing.then(draw, draw);
@@ -80,6 +85,8 @@ export class Viewer {
     this.place(before, scene, given);
     writeRun(this, view);
     this.controls.offer(scene);
+    this.follow.offer(scene);
+    this.picker.show();
     if (view.kept) this.comparison.show(true); // first: its zoom is that of half the width
     await Promise.all([
       this.a.image.draw(view.grounds.image, given ? this.state.zoom : undefined),
@@ -155,6 +162,7 @@ export class Viewer {
       const change = { morph: state.morph, matrix: matrixOf(this.edit), dragged: this.edit.dragged };
       return side.draw(reading.move(change), state);
     });
+    this.follow.draw();
     this.mark();
     this.controls.showPosition(state);
     this.root.dataset.position = `${state.y}, ${state.x}`;
@@ -261,7 +269,7 @@ export class Viewer {
   say() {
     const { terms, reading } = this.a;
     if (!terms || !reading) return;
-    this.tell(`pinned y ${reading.y}, x ${reading.x}: output ${number(terms.total, 4)}, ${terms.rows.length} terms`);
+    this.tell(`pinned y ${reading.y}, x ${reading.x}: output ${number(terms.total, 4)}, ${terms.rows.length} terms${this.follow.words}`);
   }
 
   /** A change of the state by a control. */
@@ -313,12 +321,4 @@ function zoomToShare(image) {
   const zoom = image.asked.map((value) => Number(value.toPrecision(7)));
   const [top, left, bottom, right] = zoom;
   return image.seesAll || bottom - top < 0.5 || right - left < 0.5 ? null : zoom;
-}
-
-/** What the shade over the output means. */
-function whoReads(scene, pixel, found) {
-  if (!pixel || !scene.ready) return scene.view.outputCaption;
-  if (!scene.index) return 'looking up who reads where …';
-  const positions = new Set(found.map((reader) => reader.position)).size;
-  return `${positions} ${positions === 1 ? 'position reads' : 'positions read'} pixel ${pixel.join(', ')}`;
 }

@@ -1,0 +1,65 @@
+/* Which of several layers is shown. Pin, zoom and overlays stay where they are on the image. */
+
+import { clamp, element } from './dom.js';
+
+const SEARCHED = 12; // layers, above which there is a box to search them with
+
+export class LayerPicker {
+  constructor(viewer) {
+    Object.assign(this, { viewer, layers: [] });
+    this.select = viewer.part('layer');
+    this.search = viewer.part('layer-search');
+    this.select.addEventListener('input', () => this.pick(Number(this.select.value)));
+    this.search.addEventListener('input', () => this.offer());
+    this.search.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && this.select.options.length) this.pick(Number(this.select.options[0].value));
+    });
+  }
+
+  /** What to show of a value: the view that it is, or the one of its `layers` that it opens with. */
+  take(value) {
+    if (!value.layers) {
+      if (!this.layers.includes(value)) this.layers = [];
+      this.show();
+      return value;
+    }
+    this.layers = value.layers;
+    this.layers.forEach((view, i) => {
+      view.grounds.image ??= this.layers[0].grounds.image; // the photo comes once
+      view.below ??= this.layers.slice(0, i).reverse();
+    });
+    this.search.value = '';
+    this.shown = value.shown;
+    this.offer();
+    this.show();
+    const view = this.layers[value.shown];
+    return { ...view, state: { ...value.state, layer: value.shown } };
+  }
+
+  show() {
+    const several = this.layers.length > 1;
+    this.viewer.part('picker').hidden = !several;
+    this.search.parentNode.hidden = this.layers.length <= SEARCHED;
+    const row = this.viewer.part('stack');
+    row.hidden = !several && this.viewer.part('follow').hidden;
+    this.viewer.root.classList.toggle('dv-stacked', !row.hidden);
+  }
+
+  /** Offer the layers whose name holds every word of the search. */
+  offer() {
+    const words = this.search.value.toLowerCase().split(/\s+/);
+    const known = this.layers.map((view, i) => [i, `${i + 1}. ${view.header.name}`]);
+    const found = known.filter(([, text]) => words.every((word) => text.toLowerCase().includes(word)));
+    this.select.replaceChildren(...found.map(([i, text]) => element('option', { value: i }, text)));
+    this.select.value = this.shown;
+    if (this.select.selectedIndex < 0 && found.length) this.pick(found[0][0]);
+  }
+
+  pick(index) {
+    const { viewer } = this;
+    this.shown = clamp(index, 0, this.layers.length - 1);
+    this.select.value = this.shown;
+    viewer.state.layer = this.shown;
+    viewer.show(this.layers[this.shown]);
+  }
+}
