@@ -1,4 +1,4 @@
-"""The browser's trace against Python's, against torchvision's gradient, and the paper's 729 points."""
+"""The browser's trace against Python's, torchvision's gradient and the paper's 729 points."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 /* "Follow through": the taps of the position, followed down through the layers that ran before. The
  * numbers of those come when it is switched on; from then on it moves with the pointer. */
 
-import { brief, clamp, element } from './dom.js';
+import { brief, clamp, element, write } from './dom.js';
 import { loadTensors } from './loading.js';
 import { Scene } from './scene.js';
 import { LayerTaps, trace } from './trace.js';
@@ -21,7 +21,9 @@ export class Follow {
       this.nodes[node.dataset.follow] = node;
       node.addEventListener('input', () => this.change(node));
     }
-    viewer.part('heat').style.background = heatGradient();
+    this.heat = viewer.part('heat');
+    this.heat.style.background = heatGradient();
+    [this.text, this.levelText] = ['followed-text', 'level-name'].map((name) => viewer.part(name).appendChild(document.createTextNode('')));
   }
 
   // --- controls ------------------------------------------------------------------------------
@@ -45,6 +47,7 @@ export class Follow {
     Object.assign(this.viewer.state, change);
     this.show();
     this.viewer.drawPosition();
+    this.viewer.tell(this.words.slice(2));
   }
 
   /** Offer what a view has below it. */
@@ -100,7 +103,6 @@ export class Follow {
     for (const box of this.viewer.part('follow-layers').querySelectorAll('input')) {
       box.checked = !(state.leave_out ?? []).includes(Number(box.dataset.layer));
     }
-    this.line.hidden = !on && !this.problem;
   }
 
   // --- numbers -------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ export class Follow {
     const { state, sides } = this.viewer;
     if (!state.follow || !sides.some((side) => this.left(side.scene.view).length)) {
       for (const trail of this.trails.values()) trail.clear();
-      this.words = '';
+      this.say('');
       return;
     }
     const later = sides.filter((side) => !this.drawSide(side, false));
@@ -171,7 +173,8 @@ export class Follow {
   /** false where it would take long, and is not yet to be done. */
   drawSide(side, patient) {
     const below = side.scene.ready && side.reading ? this.chain(side) : null;
-    if (!below || !below.length) {
+    if (!below?.length) {
+      side.heat = null;
       this.trail(side).clear();
       if (this.problem) this.say(this.problem);
       return true;
@@ -228,9 +231,9 @@ export class Follow {
   // --- words ---------------------------------------------------------------------------------
 
   say(text) {
-    this.line.hidden = false;
-    this.viewer.part('heat').hidden = true;
-    this.viewer.part('followed-text').textContent = text;
+    this.line.hidden = !text;
+    this.heat.hidden = true;
+    write(this.text, text);
     this.words = '';
   }
 
@@ -240,14 +243,13 @@ export class Follow {
     const merged = this.viewer.state.follow_mode === 'exact';
     const parts = [`${weights.length} ${merged ? 'pixels' : 'points'} of ${names.length} ${names.length > 1 ? 'layers' : 'layer'}`];
     if (merged) parts.push(`weights add up to ${brief(weights.reduce((sum, weight) => sum + weight, 0))}, the largest is ${brief(largest(weights))}`);
-    if (index === layers.length - 1 && off) parts.push(`${off} off the map`);
-    if (index === layers.length - 1 && broken) parts.push(`${broken} at numbers that are not finite`);
+    if (index === layers.length - 1 && off) parts.push(`${off} more end off the map`);
+    if (index === layers.length - 1 && broken) parts.push(`${broken} more at numbers that are not finite`);
     const moved = exact ? '' : ' The first taps are where you put them, the others as recorded.';
     this.say(`${parts.join(', ')}: ${names.join(' ▸ ')}. ${BETWEEN}${moved}`);
     this.words = `; followed down: ${parts.join(', ')}`;
-    this.viewer.part('heat').hidden = !merged;
-    this.viewer.part('level-name').textContent = `${index + 1} of ${layers.length}`;
-    this.viewer.part('level-name').title = names[index];
+    this.heat.hidden = !merged;
+    write(this.levelText, `${index + 1} of ${layers.length}`);
   }
 }
 
@@ -261,6 +263,6 @@ const levelOf = ({ follow_level: level }, depth) => (level === null ? depth : cl
 
 /** How much there is to do: points, or in exact mode pixels of the maps. */
 function costOf(layers, mode) {
-  if (mode === 'exact') return Math.max(...layers.map(({ scene }) => scene.H * scene.W)) / 32;
+  if (mode === 'exact') return Math.max(...layers.map(({ scene }) => scene.H * scene.W)) / 128;
   return layers.reduce((product, { count }) => product * count, 1);
 }

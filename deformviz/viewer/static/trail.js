@@ -43,7 +43,8 @@ export class Trail {
   /** @param level of `trace`; `colors` [r, g, b] by tap. */
   drawDots({ scene, points, weights, first }, colors) {
     const [top, left, dy, dx] = this.placing(scene);
-    const { clientWidth: width, clientHeight: height } = this.pane.clip;
+    const [, , zoomBottom, zoomRight] = this.pane.zoom;
+    const [height, width] = this.pane.toScreen(zoomBottom, zoomRight); // a size asked for would cost a layout
     const most = largest(weights);
     const widest = weights.length <= 100 ? 9 : weights.length <= 2000 ? 6 : 4.5;
     const casings = new Array(SIZES).fill('');
@@ -84,7 +85,7 @@ export class Trail {
     this.start('heat');
     this.root.setAttribute('transform', `matrix(${dx} 0 0 ${dy} ${left} ${top})`);
     cells.forEach((d, step) => {
-      if (d) this.path({ d, fill: heatColor(step / (STEPS - 1)), 'fill-opacity': 0.25 + (0.65 * step) / (STEPS - 1), 'shape-rendering': 'crispEdges' });
+      if (d) this.path({ d, fill: heatColor(step / (STEPS - 1)), 'fill-opacity': 0.1 + (0.75 * step) / (STEPS - 1), 'shape-rendering': 'crispEdges' });
     });
     this.trim();
   }
