@@ -27,13 +27,13 @@ _PLACE = re.compile(f"M{_NUMBER} {_NUMBER}")
 
 
 def network() -> list[Sampling]:
-    """Three layers on `photo_pixels`, as they ran: strides 1, 2 and 1, the third with two groups."""
+    """Three layers on `photo_pixels`, as they ran: stride 2 in the second, two groups at last."""
     torch.manual_seed(0)
     layers: list[Sampling] = []
     value = torch.rand(1, 3, 48, 64)
     for name, outputs, stride, groups in (("stem", 4, 1, 1), ("down", 4, 2, 1), ("deep", 6, 1, 2)):
         operator = ModulatedDeformConv2d(
-            value.shape[1], outputs, 3, stride=stride, padding=1, offset_groups=groups
+            value.shape[1], outputs, 3, stride=stride, padding=1, bias=False, offset_groups=groups
         )
         for parameter in operator.parameters():
             torch.nn.init.normal_(parameter, std=0.4)

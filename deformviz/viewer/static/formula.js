@@ -52,6 +52,8 @@ export class Formula {
   }
 
   reset(scene, colors) {
+    clearTimeout(this.later);
+    this.drawn = null; // its rows are not there any more
     this.rows = colors.map((color, n) => this.makeRow(scene, color, n));
     this.body.replaceChildren(...this.rows.map((row) => row.node));
   }

@@ -6,13 +6,13 @@ const SEARCHED = 12; // layers, above which there is a box to search them with
 
 export class LayerPicker {
   constructor(viewer) {
-    Object.assign(this, { viewer, layers: [] });
+    Object.assign(this, { viewer, layers: [], found: [] });
     this.select = viewer.part('layer');
     this.search = viewer.part('layer-search');
     this.select.addEventListener('input', () => this.pick(Number(this.select.value)));
     this.search.addEventListener('input', () => this.offer());
     this.search.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && this.select.options.length) this.pick(Number(this.select.options[0].value));
+      if (event.key === 'Enter' && this.found.length) this.pick(this.found[0]);
     });
   }
 
@@ -39,26 +39,27 @@ export class LayerPicker {
   show() {
     const several = this.layers.length > 1;
     this.viewer.part('picker').hidden = !several;
-    this.search.parentNode.hidden = this.layers.length <= SEARCHED;
+    for (const node of [this.search.parentNode, this.viewer.part('layers-found')]) node.hidden = this.layers.length <= SEARCHED;
     const row = this.viewer.part('stack');
     row.hidden = !several && this.viewer.part('follow').hidden;
     this.viewer.root.classList.toggle('dv-stacked', !row.hidden);
   }
 
-  /** Offer the layers whose name holds every word of the search. */
+  /** Offer the layers whose name holds every word of the search, and the one that is shown. */
   offer() {
     const words = this.search.value.toLowerCase().split(/\s+/);
-    const known = this.layers.map((view, i) => [i, `${i + 1}. ${view.header.name}`]);
-    const found = known.filter(([, text]) => words.every((word) => text.toLowerCase().includes(word)));
-    this.select.replaceChildren(...found.map(([i, text]) => element('option', { value: i }, text)));
+    const names = this.layers.map((view, i) => `${i + 1}. ${view.header.name}`);
+    this.found = [...names.keys()].filter((i) => words.every((word) => names[i].toLowerCase().includes(word)));
+    const offered = [...names.keys()].filter((i) => i === this.shown || this.found.includes(i));
+    this.select.replaceChildren(...offered.map((i) => element('option', { value: i }, names[i])));
     this.select.value = this.shown;
-    if (this.select.selectedIndex < 0 && found.length) this.pick(found[0][0]);
+    this.viewer.part('layers-found').textContent = `${this.found.length} of ${names.length}`;
   }
 
   pick(index) {
     const { viewer } = this;
     this.shown = clamp(index, 0, this.layers.length - 1);
-    this.select.value = this.shown;
+    this.offer();
     viewer.state.layer = this.shown;
     viewer.show(this.layers[this.shown]);
   }
