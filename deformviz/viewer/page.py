@@ -113,11 +113,13 @@ class View(Page):
         return self.sampling.name
 
 
-def described(sampling: Sampling, image: np.ndarray | None, state: ViewState) -> dict[str, Any]:
+def described(
+    sampling: Sampling, image: np.ndarray | None, state: ViewState, uri: str | None = None
+) -> dict[str, Any]:
     """The view of a record that nothing more is known of; its `data` is still to be told."""
     (kh, kw), (h, w) = sampling.kernel.size, sampling.output_size
     return {
-        **scene(sampling, image, y=state.y, x=state.x),
+        **scene(sampling, image, uri=uri, y=state.y, x=state.x),
         "id": sampling.name,
         "status": f"{sampling.name}, {kh} × {kw}, output {h} × {w}",
         "notes": [],

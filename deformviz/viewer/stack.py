@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..images import to_data_uri
 from ..sampling import Sampling
 from .page import Page, described
 from .state import ViewState
@@ -99,24 +100,39 @@ class Stack(Page):
     def html(self) -> str:
         """One self-contained page: every layer can be looked at with no network."""
         samplings, half, note = _fitted(self.samplings)
-        views, numbers = [], {}
-        for i, sampling in enumerate(samplings):
-            name = f"numbers-{i}"
-            numbers[name] = to_bytes(sampling, all_half=half)
-            view = self._view(i, sampling, note)
-            view["data"] = {"id": name, "element": name, "size": len(numbers[name])}
-            views.append(view)
-        return self._filled(
-            {"layers": views, "shown": self._shown, "state": self.state.json()}, numbers
-        )
+        fitted = replace(self, samplings=samplings)
+        packed = [to_bytes(sampling, all_half=half) for sampling in samplings]
+        numbers = {f"numbers-{i}": held for i, held in enumerate(packed)}
+        data = [{"id": id_, "element": id_, "size": len(held)} for id_, held in numbers.items()]
+        return self._filled(fitted.value(data, note), numbers)
 
-    def _view(self, i: int, sampling: Sampling, note: str) -> dict[str, Any]:
-        told = dict(self.told[i]) if self.told else {}
+    def value(self, data: Sequence[Mapping[str, Any]], note: str = "") -> dict[str, Any]:
+        """What the viewer is given, on a page of one's own.
+
+        Args:
+            data: where it gets the numbers of each layer: {"id", "url" or "element", "size"}.
+            note: a sentence to show with every layer.
+
+        Returns:
+            {"layers": their views, "shown": the number of the first to show, "state": what it opens
+            with}, of plain JSON types.
+        """
+        uri = None if self.image is None else to_data_uri(self.image)
+        pairs = enumerate(zip(self.samplings, data, strict=True))
+        return {
+            "layers": [self._view(i, s, uri, note) | {"data": dict(at)} for i, (s, at) in pairs],
+            "shown": self._shown,
+            "state": self.state.json(),
+        }
+
+    def _view(self, i: int, sampling: Sampling, uri: str | None, note: str) -> dict[str, Any]:
+        told = self.told[i] if self.told else {}
         state = self.state if i == self._shown else ViewState()
-        view = {**described(sampling, self.image, state), "id": f"{i} {sampling.name}", **told}
+        first = described(sampling, self.image, state, uri)
+        view = {**first, "id": f"{i} {sampling.name}", **told}
         view["notes"] = [*view["notes"], *([note] if note else [])]
         if self.image is not None and i > 0:
-            del view["grounds"]["image"]  # the first layer's: the photo is in the file once
+            del view["grounds"]["image"]  # the first layer's: the photo is sent once
         return view
 
     @property

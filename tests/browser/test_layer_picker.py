@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route
-from plotly.offline import get_plotlyjs
+from plotly.io.json import to_json_plotly
 from shown import assert_shows
 from stack_page import followed, network, saved
 from tabs import OpenFile
@@ -115,19 +114,21 @@ def test_axe_finds_nothing_serious(open_file: OpenFile, tmp_path: Path, theme: s
 
 def served(page: Page, missing: str = "") -> ViewerPage:
     """The layers as a page of the app is given them, below a path, but for one that is let go."""
-    whole = json.loads(page_json())
-    for i, view in enumerate(whole["layers"]):
-        view["data"] = {"id": f"run{i}", "url": f"/numbers/{i}", "size": len(to_bytes(LAYERS[i]))}
+    data = [
+        {"id": f"run{i}", "url": f"/numbers/{i}", "size": len(to_bytes(layer))}
+        for i, layer in enumerate(LAYERS)
+    ]
+    value = Stack(LAYERS, photo_pixels(), state=ViewState(y=10, x=12)).value(data)
+    text = to_json_plotly(value, engine="json").replace("<", "\\u003c")
     start = (
         "const value = JSON.parse(document.getElementById('view').textContent);"
         "deformviz.mountInPage(document.querySelector('.dv-viewer'), '/base',"
         "{ value: JSON.stringify(value) }, () => {}, false, null);"
     )
-    text = json.dumps(whole).replace("<", "\\u003c")
     html = (
         f"<!doctype html><title>app</title><style>{style()}</style>{markup()}"
         f'<script type="application/json" id="view">{text}</script>'
-        f"<script>{get_plotlyjs()}</script><script>{script()}</script><script>{start}</script>"
+        f"<script>{script()}</script><script>{start}</script>"
     )
 
     def answer(route: Route) -> None:
@@ -145,12 +146,6 @@ def served(page: Page, missing: str = "") -> ViewerPage:
     viewer.wait_for("")
     viewer.wait_loaded()
     return viewer
-
-
-def page_json() -> str:
-    """What a saved page's viewer is given."""
-    html = Stack(LAYERS, photo_pixels(), state=ViewState(y=10, x=12)).html()
-    return html.partition('id="view">')[2].partition("</script>")[0]
 
 
 def test_the_layers_below_come_from_the_server_when_they_are_asked_for(browser: Browser) -> None:
