@@ -14,6 +14,7 @@ from truth import photo_pixels
 from viewer_page import ViewerPage
 
 from deformviz import ImageMap, Sampling
+from deformviz.analysis import Traced
 from deformviz.operators import ModulatedDeformConv2d
 from deformviz.viewer import Stack, ViewState
 
@@ -48,14 +49,29 @@ def saved(path: Path, layers: Sequence[Sampling], **state: Any) -> Path:
     return path
 
 
-def followed(page: ViewerPage, side: str = "image") -> dict[int, np.ndarray]:
+def followed(page: ViewerPage, figure: str = "image") -> dict[int, np.ndarray]:
     """The dots of each first tap, in pixels of the image: {n: [m, 2]}, (y, x)."""
     found: dict[int, list[list[float]]] = {}
-    for path in _paths(page, side):
+    for path in _paths(page, figure):
         if path["tap"] != "":
             places = [[float(y), float(x)] for x, y in _PLACE.findall(path["d"])]
             found.setdefault(int(path["tap"]), []).extend(places)
-    return {n: page.from_clip(np.array(places), side) for n, places in found.items()}
+    return {n: page.from_clip(np.array(places), figure) for n, places in found.items()}
+
+
+def assert_dots(page: ViewerPage, expected: Traced, level: int = -1, figure: str = "image") -> None:
+    """Each dot that is in view is where Python has it, in the colour of its first tap."""
+    found = followed(page, figure)
+    at = expected.levels[level]
+    assert at.taps is not None
+    points = at.on_image().numpy()[(at.weights != 0).numpy()]
+    first = at.taps[:, 0].numpy()[(at.weights != 0).numpy()]
+    assert sorted(found) == sorted(set(first))
+    for n, places in found.items():
+        own = points[first == n]
+        assert places.shape == own.shape, n
+        for place in places:  # within the tenth of a screen pixel that they are drawn to
+            assert np.abs(own - place).max(axis=1).min() < 0.01, (n, place)
 
 
 def lit(page: ViewerPage) -> set[int]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Locator
-from stack_page import followed, heat, heat_placing, lit, network, saved
+from stack_page import assert_dots, followed, heat, heat_placing, lit, network, saved
 from tabs import OpenFile
 from viewer_page import IMAGE, OUTPUT, ViewerPage
 
@@ -44,21 +44,6 @@ def wait_said(page: ViewerPage, part: str) -> None:
 def traced(layers: list[Sampling], y: int, x: int, *args: Any, **options: Any) -> Traced:
     """Python's trace, of the first group of each layer, as the image shows one at a time."""
     return trace(layers, y, x, *args, **{"group": 0} | options)
-
-
-def assert_dots(page: ViewerPage, expected: Traced, level: int = -1) -> None:
-    """Each dot that is in view is where Python has it, in the colour of its first tap."""
-    found = followed(page)
-    at = expected.levels[level]
-    assert at.taps is not None
-    points = at.on_image().numpy()[(at.weights != 0).numpy()]
-    first = at.taps[:, 0].numpy()[(at.weights != 0).numpy()]
-    assert sorted(found) == sorted(set(first))
-    for n, places in found.items():
-        own = points[first == n]
-        assert places.shape == own.shape, n
-        for place in places:  # within the tenth of a screen pixel that they are drawn to
-            assert np.abs(own - place).max(axis=1).min() < 0.01, (n, place)
 
 
 def test_taps_are_followed_wherever_the_pointer_goes(opened: Opened) -> None:

@@ -10,13 +10,14 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route
 from plotly.io.json import to_json_plotly
 from shown import assert_shows
-from stack_page import followed, network, saved
+from stack_page import assert_dots, followed, network, saved
 from tabs import OpenFile
 from test_access import violations
 from test_follow import option, wait_said
 from truth import photo_pixels
-from viewer_page import IMAGE, WAIT, ViewerPage
+from viewer_page import IMAGE, IMAGE_B, WAIT, ViewerPage
 
+from deformviz.analysis import trace
 from deformviz.viewer import Stack, ViewState
 from deformviz.viewer.bundle import markup, script, style
 from deformviz.viewer.wire import to_bytes
@@ -64,6 +65,17 @@ def test_the_pin_the_zoom_and_the_overlay_stay_on_their_place(
     pick(page, "2. down")  # follows as far as there are layers
     wait_said(page, "down ▸ stem")
     assert len(followed(page)) == 9
+
+
+def test_two_layers_side_by_side_are_both_followed(open_file: OpenFile, tmp_path: Path) -> None:
+    page = open_file(saved(tmp_path / "s.html", LAYERS, y=10, x=12, follow=1, follow_mode="paper"))
+    wait_said(page, "deep ▸ down")
+    page.action("compare").click()
+    page.wait_loaded()
+    pick(page, "2. down")
+    wait_said(page, "down ▸ stem")
+    for figure, layers in ((IMAGE, LAYERS[1::-1]), (IMAGE_B, LAYERS[:0:-1])):
+        assert_dots(page, trace(layers, 10, 12, "paper", group=0), figure=figure)
 
 
 def test_many_layers_are_searched_by_the_keyboard(open_file: OpenFile, tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ export class LayerPicker {
   /** What to show of a value: the view that it is, or the one of its `layers` that it opens with. */
   take(value) {
     if (!value.layers) {
-      if (!this.layers.includes(value)) this.layers = [];
+      if (!this.layers.includes(value)) {
+        this.layers = [];
+        this.viewer.state.layer = null;
+      }
       this.show();
       return value;
     }
@@ -33,7 +36,8 @@ export class LayerPicker {
     this.offer();
     this.show();
     const view = this.layers[value.shown];
-    return { ...view, state: { ...value.state, layer: value.shown } };
+    this.viewer.state.layer = value.shown;
+    return value.state ? { ...view, state: { ...value.state, layer: value.shown } } : view;
   }
 
   show() {
@@ -53,6 +57,7 @@ export class LayerPicker {
     const offered = [...names.keys()].filter((i) => i === this.shown || this.found.includes(i));
     this.select.replaceChildren(...offered.map((i) => element('option', { value: i }, names[i])));
     this.select.value = this.shown;
+    this.select.title = names[this.shown];
     this.viewer.part('layers-found').textContent = `${this.found.length} of ${names.length}`;
   }
 
