@@ -36,8 +36,8 @@ export class Trail {
   /** From a map's pixels to the screen's: [top, left, height and width of a pixel]. */
   placing(scene) {
     const [top, left] = this.pane.toScreen(...scene.toImage(0, 0));
-    const [bottom, right] = this.pane.toScreen(...scene.toImage(scene.H, scene.W)); // far, as places are rounded
-    return [top, left, (bottom - top) / scene.H, (right - left) / scene.W];
+    const [bottom, right] = this.pane.toScreen(...scene.toImage(1, 1));
+    return [top, left, bottom - top, right - left];
   }
 
   /** @param level of `trace`; `colors` [r, g, b] by tap. */
