@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from ..analysis import log_edges
 from ..figures.colors import color_table, direction_tables
 from .state import ViewState
 
@@ -29,6 +30,7 @@ def script() -> str:
     return (
         "(() => {\n'use strict';\n"
         f"const PALETTES = {json.dumps(_palettes(), separators=(',', ':'))};\n"
+        f"const EDGES = {json.dumps(log_edges())};\n"
         f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
         f"{modules}\nwindow.deformviz = {{ mount, mountEarly, mountInPage }};\n}})();\n"
     )

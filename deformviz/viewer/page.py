@@ -19,6 +19,7 @@ from plotly.io.json import to_json_plotly
 
 from ..sampling import Sampling
 from .bundle import STATIC, markup, script, style
+from .facts import about
 from .scene import scene
 from .state import ViewState
 from .wire import to_bytes
@@ -103,6 +104,7 @@ class View(Page):
         view = {
             **described(self.sampling, self.image, self.state),
             **self.told,
+            **about(self.sampling, self.told),
             "state": self.state.json(),
             "data": {"id": "here", "element": "numbers", "size": len(numbers)},
         }

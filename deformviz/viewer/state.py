@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from ..analysis.histograms import Quantity
 from ..analysis.tracing import Follow, Mode
 from ..figures.colors import FieldPalette
 
@@ -32,6 +33,11 @@ OVERLAYS = (
 MAX_ARROWS = 64
 MAX_FOLLOWED = 16
 MAX_LEFT_OUT = 32
+_OR_NONE = (
+    "y", "x", "output_channel", "input_channel", "layer", "follow_level", "bar_group", "bar_tap",
+    "bar", "finding",
+)  # fmt: skip
+"""Whole numbers that there need not be."""
 _MOST = 2**31 - 1
 # What `float` takes beyond this, such as "1_0", " 1" or the digits of other scripts, no link holds.
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -60,6 +66,12 @@ class ViewState:
         follow_level: after how many layers the points are shown; None for the lowest.
         all_groups: whether all offset groups are followed, or only `group`.
         leave_out: layers that are not followed through, by the order of their calls.
+        about: whether the histogram, findings and facts of the layer are unfolded.
+        quantity: what the histogram counts.
+        bar_group, bar_tap: whose values it counts; None for all.
+        log_counts: whether its bars are as high as their counts' logarithms.
+        bar: the bar whose positions are shown; None for none.
+        finding: the finding whose positions are shown; None for none. A bar goes before it.
 
     Raises:
         ValueError: a value of the wrong kind or out of range; the message names it.
@@ -90,13 +102,21 @@ class ViewState:
     follow_level: int | None = None
     all_groups: bool = False
     leave_out: tuple[int, ...] | None = None
+    about: bool = False
+    quantity: Quantity = "magnitude"
+    bar_group: int | None = None
+    bar_tap: int | None = None
+    log_counts: bool = False
+    bar: int | None = None
+    finding: int | None = None
 
     def __post_init__(self) -> None:
         _one_of("over", self.over, OVERLAYS)
         _one_of("palette", self.palette, get_args(FieldPalette))
         _one_of("follow_mode", self.follow_mode, get_args(Mode))
         _one_of("follow_weight", self.follow_weight, get_args(Follow))
-        for name in ("y", "x", "output_channel", "input_channel", "layer", "follow_level"):
+        _one_of("quantity", self.quantity, get_args(Quantity))
+        for name in _OR_NONE:
             if getattr(self, name) is not None:
                 _whole(name, getattr(self, name), _MOST)
         _whole("tap", self.tap, _MOST)
@@ -105,7 +125,7 @@ class ViewState:
         _whole("follow", self.follow, MAX_FOLLOWED)
         if self.leave_out is not None:
             _check_left_out(self.leave_out)
-        for name in ("pinned", "points", "sweep", "all_groups"):
+        for name in ("pinned", "points", "sweep", "all_groups", "about", "log_counts"):
             _switch(name, getattr(self, name))
         if not _is_number(self.morph) or not 0 <= self.morph <= 1:  # false for NaN, too
             raise ValueError(f"morph must be between 0 and 1, got {short(self.morph)}")
@@ -287,4 +307,11 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "follow_level": _read_whole_or_all,
     "all_groups": read_switch,
     "leave_out": _read_layers,
+    "about": read_switch,
+    "quantity": str,
+    "bar_group": read_whole,
+    "bar_tap": read_whole,
+    "log_counts": read_switch,
+    "bar": read_whole,
+    "finding": read_whole,
 }

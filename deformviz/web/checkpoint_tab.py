@@ -19,6 +19,7 @@ from ..checkpoints.family import Activation, Order, Outside
 from ..geometry import Pair
 from ..inspection import MAP_SIZE, Inspection, LayerInspection, inspect_checkpoint, inspect_layer
 from ..viewer import ViewState
+from ..viewer.facts import findings_part
 from ..viewer.scene import scene
 from .guard import clear_errors
 from .numbers import Kept, downloads_part, numbers_part
@@ -220,7 +221,8 @@ def _view(row: LayerInspection) -> Any:  # noqa: ANN401
         return gr.skip()
     (kh, kw), (h, w) = sampling.kernel.size, sampling.output_size
     ground = squares(sampling.input_size)
-    kept = Kept(sampling, ground)
+    told = {"findings": findings_part(row.findings)}  # by the weights: the pattern is an example
+    kept = Kept(sampling, ground, told)
     view = {
         **scene(sampling, ground),
         "id": f"{sampling.name} | {row.layer.family} | {row.layer.order}",
@@ -230,6 +232,7 @@ def _view(row: LayerInspection) -> Any:  # noqa: ANN401
         "state": ViewState().json(),
         "data": numbers_part(kept),
         "downloads": downloads_part(kept),
+        **told,
     }
     text: str = to_json_plotly(view)
     return text

@@ -26,6 +26,7 @@ from ..figures import save_sweep
 from ..geometry import once
 from ..sampling import Sampling
 from ..viewer import View, ViewState
+from ..viewer.facts import about
 from ..viewer.wire import to_bytes, wire_size
 
 MOST_BYTES = 2 * 2**30
@@ -110,9 +111,13 @@ SHELF = Shelf()
 def numbers_part(kept: Kept) -> dict[str, object]:
     """Where a view's numbers are, as the viewer asks for them."""
     name = SHELF.put(kept)
-    size = wire_size(kept.sampling)
-    checks = None if kept.checks is list else f"{_PATH}/{name}/checks"
-    return {"id": name, "url": f"{_PATH}/{name}/numbers", "size": size, "checks": checks}
+    return {
+        "id": name,
+        "url": f"{_PATH}/{name}/numbers",
+        "size": wire_size(kept.sampling),
+        "checks": None if kept.checks is list else f"{_PATH}/{name}/checks",
+        "facts": f"{_PATH}/{name}/facts",
+    }
 
 
 def downloads_part(kept: Kept) -> dict[str, str]:
@@ -130,6 +135,11 @@ def _numbers(kept: Kept, state: ViewState) -> bytes:
 
 def _checks(kept: Kept, state: ViewState) -> bytes:
     return json.dumps(kept.checks()).encode()
+
+
+def _facts(kept: Kept, state: ViewState) -> bytes:
+    """Findings and facts, which are asked for when someone wants to read them."""
+    return json.dumps(about(kept.sampling, kept.told)).encode()
 
 
 def _html(kept: Kept, state: ViewState) -> bytes:
@@ -182,7 +192,7 @@ def _serve(request: Request) -> Response:
     )
 
 
-_MAKERS = {"numbers": _numbers, "checks": _checks} | {
+_MAKERS = {"numbers": _numbers, "checks": _checks, "facts": _facts} | {
     file: make for file, (_, make) in _FILES.items()
 }
 

@@ -18,6 +18,7 @@ import torch
 from torchvision.utils import flow_to_image
 
 import deformviz
+from deformviz.analysis import log_edges
 from deformviz.viewer import ViewState, bundle
 from deformviz.viewer.bundle import STATIC, markup, script, style
 
@@ -80,7 +81,7 @@ def test_names_are_unique_across_modules() -> None:
     found = [match["name"] for name in MODULES for match in DEFINED.finditer(source(name))]
     assert len(found) > len(MODULES)
     assert not {"{", "["} & set(found)  # whose names would not be seen here
-    given = ["PALETTES", "FIRST_STATE"]
+    given = ["PALETTES", "EDGES", "FIRST_STATE"]
     counts = Counter([*found, *given])
     assert [name for name, count in counts.items() if count > 1] == []
 
@@ -151,6 +152,12 @@ def test_the_middlebury_wheel_is_torchvisions() -> None:
 def test_there_are_no_other_palettes() -> None:
     expected = {"Cividis", "Plasma", "PuOr", "Greys", "perceptual", "Middlebury"}
     assert set(constant("PALETTES")) == expected
+
+
+def test_the_bins_begin_at_four_steps_to_a_decade() -> None:
+    """To the last bit of float64, so that both count the same: JSON keeps each of them."""
+    assert constant("EDGES") == log_edges()
+    np.testing.assert_allclose(constant("EDGES"), np.logspace(-3, 3, 25), rtol=1e-15)
 
 
 def test_a_link_need_not_mention_what_python_has_first() -> None:

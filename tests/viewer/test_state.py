@@ -27,11 +27,14 @@ WHOLE = {
     "layer": LARGEST,
     "follow": 16,
     "follow_level": LARGEST,
+    "bar_group": LARGEST,
+    "bar_tap": LARGEST,
+    "bar": LARGEST,
+    "finding": LARGEST,
 }
 """The largest of each."""
-OPTIONAL = ("y", "x", "output_channel", "input_channel", "layer", "follow_level")
-"""Where None is the middle, all, or the last."""
-SWITCHES = ("pinned", "points", "sweep", "all_groups")
+NEVER_NONE = ("arrows", "tap", "group", "follow")
+SWITCHES = ("pinned", "points", "sweep", "all_groups", "about", "log_counts")
 NAMES = [field.name for field in fields(ViewState)]
 
 LONG = "7" * 5000
@@ -78,6 +81,13 @@ STATES = st.builds(
     follow_level=st.none() | INDICES,
     all_groups=st.booleans(),
     leave_out=st.none() | st.lists(INDICES, min_size=1, max_size=32).map(tuple),
+    about=st.booleans(),
+    quantity=st.sampled_from(["magnitude", "dy", "dx", "mask"]),
+    bar_group=st.none() | INDICES,
+    bar_tap=st.none() | INDICES,
+    log_counts=st.booleans(),
+    bar=st.none() | INDICES,
+    finding=st.none() | INDICES,
 )
 
 
@@ -105,8 +115,8 @@ def test_the_limits_of_a_whole_number_are_taken(name: str) -> None:
 @pytest.mark.parametrize("value", [-1, None, 1.0, True, "1", NAN, INFINITY, 2**31, 10**400, [1]])
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_no_whole_number_in_range_is_refused(name: str, value: Any) -> None:
-    if value is None and name in OPTIONAL:
-        assert getattr(ViewState(**{name: None}), name) is None
+    if value is None and name not in NEVER_NONE:
+        assert getattr(ViewState(**{name: None}), name) is None  # the middle, or all
         return
     with pytest.raises(ValueError, match=f"^{name} must be a whole number from 0 to {WHOLE[name]}"):
         ViewState(**{name: value})
@@ -134,6 +144,7 @@ def test_a_morph_goes_from_0_to_1(value: Any) -> None:
         ("palette", ("perceptual", "Middlebury")),
         ("follow_mode", ("exact", "interp", "paper")),
         ("follow_weight", ("taps", "mask", "kernel")),
+        ("quantity", ("magnitude", "dy", "dx", "mask")),
     ],
 )
 @pytest.mark.parametrize("value", ["unheard of", "", None, 3, ["none"], "None"])
@@ -226,6 +237,10 @@ def test_a_refusal_is_short_however_long_the_value() -> None:
         ("all_groups", True, "on"),
         ("leave_out", (7, 0), "7,0"),
         ("leave_out", (3,), "3"),
+        ("about", True, "on"),
+        ("quantity", "dy", "dy"),
+        ("bar_tap", 0, "0"),
+        ("bar", 16, "16"),
     ],
 )
 def test_a_value_in_a_link(name: str, value: Any, text: str) -> None:

@@ -58,7 +58,8 @@ RUN_NAMES = [
 VIEW_NAMES = [
     "y", "x", "pinned", "points", "arrows", "over", "tap", "group", "palette", "output_channel",
     "input_channel", "morph", "zoom", "sweep", "layer", "follow", "follow_mode", "follow_weight",
-    "follow_level", "all_groups", "leave_out",
+    "follow_level", "all_groups", "leave_out", "about", "quantity", "bar_group", "bar_tap",
+    "log_counts", "bar", "finding",
 ]  # fmt: skip
 
 HOSTILE = [
@@ -136,6 +137,13 @@ def states(draw: st.DrawFn) -> ViewState:
         follow_level=draw(st.none() | index),
         all_groups=draw(st.booleans()),
         leave_out=draw(st.none() | st.lists(index, min_size=1, max_size=32).map(tuple)),
+        about=draw(st.booleans()),
+        quantity=draw(st.sampled_from(["magnitude", "dy", "dx", "mask"])),
+        bar_group=draw(st.none() | index),
+        bar_tap=draw(st.none() | index),
+        log_counts=draw(st.booleans()),
+        bar=draw(st.none() | index),
+        finding=draw(st.none() | index),
     )
 
 
@@ -330,6 +338,7 @@ def test_at_most_five_problems_are_listed() -> None:
     assert (len(listed), rest) == (5, "and 1 more")
     *listed, rest = from_query(dict.fromkeys([*RUN_NAMES, *VIEW_NAMES], "<script>"), FIRST).problems
     assert (len(listed), rest) == (5, f"and {len(RUN_NAMES) + len(VIEW_NAMES) - 5} more")
+    assert (len(listed), rest) == (5, "and 37 more")
 
 
 def test_a_query_that_is_too_long_is_left_out_as_a_whole() -> None:

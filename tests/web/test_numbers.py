@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from torch import Tensor
 
 from deformviz import Sampling
+from deformviz.analysis import findings
 from deformviz.explore import OPERATORS, Exploration, Settings, explore
 from deformviz.web import numbers
 from deformviz.web.numbers import ROUTES, Kept, Shelf, downloads_part, numbers_part
@@ -229,6 +230,16 @@ def test_the_numbers_are_the_records(client: TestClient, operator: str) -> None:
         assert torch.equal(sent[name].expand(tensor.shape), tensor), name
 
 
+def test_findings_and_facts_are_asked_for_apart(client: TestClient) -> None:
+    answer = client.get(str(numbers_part(kept())["facts"])).json()
+    assert [found["kind"] for found in answer["findings"]] == [
+        found.kind for found in findings(ran().sampling)
+    ]
+    assert len(answer["facts"]) > 5
+    told = Kept(replace(ran().sampling), PIXELS, {"findings": []})
+    assert client.get(str(numbers_part(told)["facts"])).json() == {**answer, "findings": []}
+
+
 def test_one_run_has_one_address(client: TestClient) -> None:
     assert numbers_part(kept()) == numbers_part(kept())
     assert numbers_part(another())["id"] != numbers_part(kept())["id"]
@@ -305,7 +316,7 @@ def test_a_browser_keeps_none_of_it_and_takes_it_for_nothing_else(client: TestCl
 
 
 def test_a_run_that_was_let_go_is_answered_with_what_to_do(client: TestClient) -> None:
-    for file in ("numbers", "deformviz.html", "deformviz.gif", "sampling.npz"):
+    for file in ("numbers", "facts", "deformviz.html", "deformviz.gif", "sampling.npz"):
         for name in ("x", "AAAAAAAAAAAAAAAAAAAAAA", "..", "%2e%2e", "<script>"):
             answer = client.get(f"/deformviz-run/{name}/{file}")
             assert answer.status_code == 404

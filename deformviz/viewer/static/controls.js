@@ -27,7 +27,7 @@ export class Controls {
   }
 
   closeMenus() {
-    const menus = [...this.root.querySelectorAll('details')];
+    const menus = [...this.root.querySelectorAll('.dv-menu')];
     document.addEventListener('pointerdown', (event) => {
       for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
     });

@@ -83,7 +83,7 @@ function takeEarly(root) {
 function mountAddresses(view, base) {
   const { data, downloads = {}, below = [] } = view;
   for (const each of [data, ...below.map((layer) => layer.data)]) {
-    for (const name of ['url', 'checks']) if (each[name]) each[name] = base + each[name];
+    for (const name of ['url', 'checks', 'facts']) if (each[name]) each[name] = base + each[name];
   }
   view.downloads = Object.fromEntries(Object.entries(downloads).map(([text, path]) => [text, base + path]));
 }

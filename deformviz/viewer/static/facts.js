@@ -1,0 +1,61 @@
+/* A layer's numbers in a few lines, and beside them those of the position that is shown. */
+
+import { element, number, signed, write } from './dom.js';
+import { affineFit, effectiveDilation } from './fit.js';
+
+const px = (value, format = number) => (Number.isFinite(value) ? `${format(value, 3)} px` : '–');
+
+/** By the names that `deformviz.viewer.facts` gives them: a position's own numbers as text. */
+const HERE = {
+  'effective dilation': ({ dilation }) => px(dilation),
+  'shift (dy, dx)': ({ shift: [dy, dx] }) => (Number.isFinite(dy) ? `${signed(dy, 3)}, ${signed(dx, 3)} px` : '–'),
+  scale: ({ scale }) => number(scale, 3),
+  rotation: ({ rotation }) => (Number.isFinite(rotation) ? `${number(rotation, 2)}°` : '–'),
+  shear: ({ shear }) => number(shear, 3),
+  residual: ({ residual }) => px(residual),
+};
+
+const BETWEEN = ' · '; // what stands between groups
+
+/** A text that breaks between groups alone. */
+const unbroken = (text) => text.split(BETWEEN).map((part) => part.replaceAll(' ', '\u00a0')).join(BETWEEN);
+
+export class Facts {
+  constructor(box) {
+    this.table = element('table', { 'aria-label': 'facts of the layer and of the position' });
+    const head = element('tr');
+    this.position = element('th', { scope: 'col' });
+    this.layer = element('th', { scope: 'col' });
+    head.append(element('th', { scope: 'col' }, 'facts'), this.layer, this.position);
+    this.table.append(element('thead'), element('tbody'));
+    this.table.tHead.append(head);
+    box.append(this.table);
+    this.draw([]);
+  }
+
+  /** @param facts [[name, text, what it means]] of the layer; a position's own rows are always there. */
+  draw(facts) {
+    const known = new Map(facts.map(([name, ...rest]) => [name, rest]));
+    const names = [...new Set([...Object.keys(HERE), ...known.keys()])];
+    this.layer.textContent = facts.some(([, text]) => text.includes(BETWEEN)) ? 'layer, by group' : 'layer';
+    this.here = {};
+    this.table.tBodies[0].replaceChildren(...names.map((name) => {
+      const [text = '', title = ''] = known.get(name) ?? [];
+      const row = element('tr', { title, 'data-fact': name });
+      const cell = element('td');
+      this.here[name] = cell.appendChild(document.createTextNode(''));
+      row.append(element('th', { scope: 'row' }, name), element('td', {}, unbroken(text)), cell);
+      return row;
+    }));
+  }
+
+  /** Write the numbers of what a position reads, of one offset group. */
+  drawPosition(scene, reading, group) {
+    const own = (points) => points.subarray(2 * group * scene.K, 2 * (group + 1) * scene.K);
+    const fit = affineFit(own(reading.base), own(reading.point));
+    const dilation = effectiveDilation(own(reading.point), scene.grid.kernel_size);
+    const place = `at ${reading.y}, ${reading.x}${scene.G > 1 ? `, group ${group}` : ''}`;
+    if (this.position.textContent !== place) this.position.textContent = place;
+    for (const [name, text] of Object.entries(HERE)) write(this.here[name], text({ ...fit, dilation }));
+  }
+}
