@@ -203,6 +203,18 @@ def test_a_bar_is_freed_by_a_second_click_and_by_escape(open_layer: Open) -> Non
         assert layer.lit() is None
 
 
+def test_a_difference_in_the_outputs_place_keeps_its_colours(open_layer: Open) -> None:
+    layer = open_layer(strange(), bar=14)
+    layer.wait_lit("1 to 1.78")
+    assert layer.lit() is not None
+    layer.viewer.action("compare").click()
+    layer.viewer.wait_text("layer-name", "A")
+    layer.viewer.until(
+        "(root) => !root.querySelector('.dv-output .dv-highlight').checkVisibility()"
+    )
+    assert layer.viewer.canvas(IMAGE, "highlight") is not None
+
+
 def test_the_bars_can_be_walked_and_picked_by_keys(open_layer: Open) -> None:
     layer = open_layer(strange())
     layer.count("magnitude")

@@ -15,6 +15,7 @@ const HERE = {
   residual: ({ residual }) => px(residual),
 };
 
+const ALONE = 'shift (dy, dx)'; // of a single tap, nothing else is known
 const BETWEEN = ' · '; // what stands between groups
 
 /** A text that breaks between groups alone. */
@@ -29,14 +30,16 @@ export class Facts {
     head.append(element('th', { scope: 'col' }, 'facts'), this.layer, this.position);
     this.table.append(element('thead'), element('tbody'));
     this.table.tHead.append(head);
-    box.append(this.table);
-    this.draw([]);
+    const how = 'Of the layer: the mean of the dilation, the medians of the affine fit. A row under the pointer says what it is.';
+    this.here = {};
+    box.append(this.table, element('p', { class: 'dv-quiet' }, how));
   }
 
   /** @param facts [[name, text, what it means]] of the layer; a position's own rows are always there. */
-  draw(facts) {
+  draw(scene, facts) {
     const known = new Map(facts.map(([name, ...rest]) => [name, rest]));
-    const names = [...new Set([...Object.keys(HERE), ...known.keys()])];
+    const own = Object.keys(HERE).filter((name) => scene.K > 1 || name === ALONE);
+    const names = [...new Set([...own, ...known.keys()])];
     this.layer.textContent = facts.some(([, text]) => text.includes(BETWEEN)) ? 'layer, by group' : 'layer';
     this.here = {};
     this.table.tBodies[0].replaceChildren(...names.map((name) => {
@@ -56,6 +59,6 @@ export class Facts {
     const dilation = effectiveDilation(own(reading.point), scene.grid.kernel_size);
     const place = `at ${reading.y}, ${reading.x}${scene.G > 1 ? `, group ${group}` : ''}`;
     if (this.position.textContent !== place) this.position.textContent = place;
-    for (const [name, text] of Object.entries(HERE)) write(this.here[name], text({ ...fit, dilation }));
+    for (const [name, text] of Object.entries(HERE)) if (this.here[name]) write(this.here[name], text({ ...fit, dilation }));
   }
 }

@@ -26,9 +26,9 @@ export class Highlight {
   /**
    * @param found [rows * columns]: 1 where it is so.
    * @param size [rows, columns]; `step`, how many positions of the output one of them is long.
-   * @param text what the legend says.
+   * @param text what the legend says; `onOutput`, whether the output is lit, too.
    */
-  show(scene, { found, size: [rows, columns], step }, text) {
+  show(scene, { found, size: [rows, columns], step }, text, onOutput) {
     const pixels = new Uint8ClampedArray(4 * rows * columns);
     const count = found.reduce((sum, is) => sum + is, 0);
     const lit = [...LIT, FEW + Math.min(1, (2 * count) / found.length) * (MANY_LIT - FEW)];
@@ -40,7 +40,7 @@ export class Highlight {
       [-0.5, -0.5, rows * step, columns * step],
     ];
     this.layers.forEach(({ pane, canvas }, i) => {
-      Object.assign(canvas, { width: columns, height: rows, hidden: false });
+      Object.assign(canvas, { width: columns, height: rows, hidden: i === 1 && !onOutput });
       canvas.getContext('2d').putImageData(new ImageData(pixels, columns, rows), 0, 0);
       pane.boxes.set(canvas, boxes[i]);
       if (pane.drawn) pane.placeBox(canvas, boxes[i]);

@@ -77,6 +77,7 @@ export class LayerSection {
     this.offer(scene);
     this.place(scene);
     this.details.open = state.layer;
+    this.viewer.part('layer-name').textContent = this.viewer.sides.length === 1 ? 'layer' : 'layer A';
     for (const name of ['bar_group', 'bar_tap']) this.nodes[name].value = state[name] ?? 'all';
     this.nodes.quantity.value = state.quantity;
     this.nodes.log_counts.checked = state.log_counts;
@@ -102,7 +103,7 @@ export class LayerSection {
     group.hidden = scene.G === 1;
     tap.hidden = scene.K === 1;
     this.findings.say('');
-    this.facts.draw([]);
+    this.facts.draw(scene, []);
   }
 
   /** What a scene does not have becomes what it has. */
@@ -189,7 +190,7 @@ export class LayerSection {
     if (this.offered !== scene) return;
     Object.assign(this, { listed: found.findings, listedOf: scene });
     this.findings.draw(found.findings);
-    this.facts.draw(found.facts);
+    this.facts.draw(scene, found.facts);
     this.findings.choose(this.viewer.state.finding);
     this.drawPosition();
   }
@@ -208,7 +209,8 @@ export class LayerSection {
     const { quantity, bar_group: group, bar_tap: tap, bar, finding } = state;
     this.bars.choose(bar);
     this.findings.choose(finding);
-    const key = JSON.stringify([scene.view.data.id, scene.ready, quantity, group, tap, bar, finding]);
+    const alone = this.viewer.sides.length === 1;
+    const key = JSON.stringify([scene.view.data.id, scene.ready, quantity, group, tap, bar, finding, alone]);
     if (this.lit === key) return;
     this.lit = key;
     const current = () => this.lit === key && this.viewer.a.scene === scene;
@@ -243,7 +245,8 @@ export class LayerSection {
       return;
     }
     const text = `${whole(found.positions)} ${found.positions === 1 ? 'position' : 'positions'}: ${found.text}`;
-    this.highlight.show(scene, found, text);
+    // In a comparison the difference, whose colours are numbers, takes the output's place.
+    this.highlight.show(scene, found, text, this.viewer.sides.length === 1);
     this.viewer.tell(text);
     root.dataset.highlight = text;
   }
