@@ -79,6 +79,8 @@ def test_another_layer_can_be_chosen(path: str) -> None:
     assert "untrained" in shown["words"]
     assert json.loads(shown["view"])["header"]["name"] == "<b>"
     assert points(shown["view"]).abs().max() == 0
+    listed = json.loads(shown["view"])["findings"]  # by the weights: "static" is any such pattern
+    assert [found["kind"] for found in listed] == ["untrained"]
 
 
 def test_what_is_assumed_is_marked_and_settled_by_an_override(path: str) -> None:

@@ -31,8 +31,9 @@ export class LayerSection {
       nodes[name].addEventListener('change', () => this.set({ [name]: index(nodes[name]) }));
     }
     nodes.log_counts.addEventListener('change', () => this.set({ log_counts: nodes.log_counts.checked }));
-    details.addEventListener('toggle', () => {
-      if (details.open !== this.viewer.state.layer) this.set({ layer: details.open });
+    details.firstElementChild.addEventListener('click', (event) => {
+      event.preventDefault(); // else it would open at once, and tell of it when others have drawn
+      this.set({ layer: !this.viewer.state.layer });
     });
     details.addEventListener('keydown', (event) => { if (event.key === 'Escape') this.free(); });
   }
@@ -145,7 +146,7 @@ export class LayerSection {
     clearInterval(this.waiting);
     const counts = histogram.total(group, tap);
     this.bars.draw({ bins: histogram.bins, counts, title: titleOf(state, scene), log, chosen: state.bar });
-    this.shown = { bins: histogram.bins, counts };
+    this.shown = { bins: histogram.bins, counts, half: histogram.tensor.half };
     this.viewer.part('counts').replaceChildren(countTable(histogram.bins, counts));
     this.details.classList.remove('dv-counting');
     this.sayBar(null);
@@ -168,11 +169,12 @@ export class LayerSection {
   /** A bar in words; of none, what is special among all values. */
   sayBar(bin) {
     if (!this.key) return;
-    const { bins, counts } = this.shown;
+    const { bins, counts, half } = this.shown;
+    const rounded = half ? '; so many offsets come rounded to half precision' : '';
     const all = counts.reduce((sum, count) => sum + count, 0);
     const of = (kind) => whole(bins.reduce((sum, each, i) => sum + (each.kind === kind ? counts[i] : 0), 0));
     this.viewer.part('bar').textContent = bin === null
-      ? `${whole(all)} values, of which ${of('zero')} are 0, ${of('infinite')} infinite, ${of('nan')} NaN`
+      ? `${whole(all)} values, of which ${of('zero')} are 0, ${of('infinite')} infinite, ${of('nan')} NaN${rounded}`
       : `${bins[bin].label}: ${whole(counts[bin])} values, ${percent(counts[bin], all)}`;
   }
 
