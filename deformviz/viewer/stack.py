@@ -12,6 +12,7 @@ import numpy as np
 
 from ..images import to_data_uri
 from ..sampling import Sampling
+from .facts import about
 from .page import Page, described
 from .state import ViewState
 from .wire import to_bytes, wire_size
@@ -100,7 +101,9 @@ class Stack(Page):
     def html(self) -> str:
         """One self-contained page: every layer can be looked at with no network."""
         samplings, half, note = _fitted(self.samplings)
-        fitted = replace(self, samplings=samplings)
+        told = self.told or [{}] * len(samplings)
+        known = [{**t, **about(s, t)} for s, t in zip(samplings, told, strict=True)]
+        fitted = replace(self, samplings=samplings, told=known)
         packed = [to_bytes(sampling, all_half=half) for sampling in samplings]
         numbers = {f"numbers-{i}": held for i, held in enumerate(packed)}
         data = [{"id": id_, "element": id_, "size": len(held)} for id_, held in numbers.items()]

@@ -58,7 +58,7 @@ def test_what_other_operators_show(explore: ExplorePage, operator: str) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_saved_file(open_run: OpenRun, theme: str) -> None:
     viewer = open_run(run(SETTINGS), y=20, x=30, pinned=True, over="mask", arrows=12,
-                      layer=True, bar=16)  # fmt: skip
+                      about=True, bar=16)  # fmt: skip
     viewer.until("(root) => root.dataset.highlight && root.dataset.counted")
     viewer.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     dark = "(root, dark) => document.body.classList.contains('dark') === dark"

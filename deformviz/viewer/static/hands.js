@@ -13,7 +13,7 @@ export class Hands {
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step] };
     const keys = {
-      Escape: () => { viewer.layer.free(); viewer.free(); },
+      Escape: () => { viewer.about.free(); viewer.free(); },
       Enter: () => viewer.pin(viewer.state.y, viewer.state.x),
       '[': () => this.lightNext(-1),
       ']': () => this.lightNext(1),

@@ -5,6 +5,7 @@
  * layers and formula are computed here.
  */
 
+import { About } from './about.js';
 import { act } from './actions.js';
 import { clamp, number, shape } from './dom.js';
 import { Comparison } from './comparison.js';
@@ -12,7 +13,6 @@ import { Controls } from './controls.js';
 import { Follow } from './follow.js';
 import { nearest, paintOverlays } from './layers.js';
 import { Hands } from './hands.js';
-import { LayerSection } from './layer.js';
 import { Loader } from './loading.js';
 import { Pane } from './pane.js';
 import { LayerPicker } from './picker.js';
@@ -39,7 +39,7 @@ export class Viewer {
     this.marker = shape('rect', { class: 'dv-marker' }, this.output.overlay);
     this.readers = new Readers(this.output.shade);
     this.controls = new Controls(root, (change) => this.set(change), (name) => act(this, name));
-    this.layer = new LayerSection(this);
+    this.about = new About(this);
     this.hands = new Hands(this);
     this.play = new Play(this);
     this.loader = new Loader(this);
@@ -133,7 +133,7 @@ export class Viewer {
     this.drawLayers();
     this.drawPosition();
     this.controls.show(this.state, this.edit, this.a.scene);
-    this.layer.draw();
+    this.about.draw();
   }
 
   drawLayers() {
@@ -167,7 +167,7 @@ export class Viewer {
     });
     this.follow.draw();
     this.mark();
-    this.layer.drawPosition();
+    this.about.drawPosition();
     this.controls.showPosition(state);
     this.root.dataset.position = `${state.y}, ${state.x}`;
     this.root.classList.toggle('dv-held', state.pinned);

@@ -29,7 +29,7 @@ class LayerPart:
         self.viewer.until("(root, end) => root.dataset.counted?.endsWith(end)", end)
 
     def control(self, name: str) -> Locator:
-        return self.viewer.root.locator(f'[data-layer="{name}"]')
+        return self.viewer.root.locator(f'[data-about="{name}"]')
 
     @property
     def counts(self) -> dict[str, int]:

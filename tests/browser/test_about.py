@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from about_part import LayerPart
 from explore_page import ExplorePage, query_of
-from layer_page import LayerPart
 from tabs import OpenFile
 from viewer_page import IMAGE
 
@@ -42,7 +42,7 @@ def open_layer(open_file: OpenFile, tmp_path: Path) -> Open:
     """Opens a record as a saved page with the section unfolded; takes what it opens with."""
 
     def opened(sampling: Sampling, **state: Any) -> LayerPart:
-        View(sampling, state=ViewState(**{"layer": True, **state})).save(tmp_path / "view.html")
+        View(sampling, state=ViewState(**{"about": True, **state})).save(tmp_path / "view.html")
         return LayerPart(open_file(tmp_path / "view.html"))
 
     return opened
@@ -330,7 +330,7 @@ def test_the_page_asks_for_findings_when_they_are_unfolded_and_links_to_a_bar(
     asked = lambda: [url for url in explore.requests if url.endswith("/facts")]  # noqa: E731
     explore.open(**query_of(settings, "cat"))
     assert asked() == []
-    explore.root.locator(".dv-layer > summary").click()
+    explore.root.locator(".dv-about > summary").click()
     layer = LayerPart(explore)
     layer.count("dx", tap="4")
     explore.until("(root) => root.querySelector('[data-part=findings]').innerText.includes('mask')")
@@ -345,7 +345,7 @@ def test_the_page_asks_for_findings_when_they_are_unfolded_and_links_to_a_bar(
     layer.wait_lit(f"{name}, tap 4")
     assert before is not None
     assert (layer.lit() == before).all()
-    assert explore.root.locator(".dv-layer").get_attribute("open") is not None
+    assert explore.root.locator(".dv-about").get_attribute("open") is not None
     explore.operator("Convolution")  # which has no mask, and moves nothing
     explore.until(
         "(root) => root.querySelector('[data-part=findings]').innerText === 'no findings'"

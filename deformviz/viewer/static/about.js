@@ -11,15 +11,15 @@ import { inIdleTime, loadJSON } from './loading.js';
 
 const QUANTITIES = { magnitude: '|Δ|', dy: 'dy', dx: 'dx', mask: 'mask' };
 
-export class LayerSection {
+export class About {
   constructor(viewer) {
     this.viewer = viewer;
-    this.details = viewer.part('layer');
+    this.details = viewer.part('about');
     this.highlight = new Highlight(viewer.a.image, viewer.output);
     this.bars = new Bars(viewer.part('bars'), (what, bin) => (what === 'pick' ? this.pickBar(bin) : this.sayBar(bin)));
     this.findings = new Findings(viewer.part('findings'), (i) => this.pickFinding(i));
     this.facts = new Facts(viewer.part('facts'));
-    this.nodes = Object.fromEntries([...this.details.querySelectorAll('[data-layer]')].map((node) => [node.dataset.layer, node]));
+    this.nodes = Object.fromEntries([...this.details.querySelectorAll('[data-about]')].map((node) => [node.dataset.about, node]));
     this.listen();
   }
 
@@ -33,7 +33,7 @@ export class LayerSection {
     nodes.log_counts.addEventListener('change', () => this.set({ log_counts: nodes.log_counts.checked }));
     details.firstElementChild.addEventListener('click', (event) => {
       event.preventDefault(); // else it would open at once, and tell of it when others have drawn
-      this.set({ layer: !this.viewer.state.layer });
+      this.set({ about: !this.viewer.state.about });
     });
     details.addEventListener('keydown', (event) => { if (event.key === 'Escape') this.free(); });
   }
@@ -77,12 +77,12 @@ export class LayerSection {
     if (!scene) return;
     this.offer(scene);
     this.place(scene);
-    this.details.open = state.layer;
+    this.details.open = state.about;
     this.viewer.part('layer-name').textContent = this.viewer.sides.length === 1 ? 'layer' : 'layer A';
     for (const name of ['bar_group', 'bar_tap']) this.nodes[name].value = state[name] ?? 'all';
     this.nodes.quantity.value = state.quantity;
     this.nodes.log_counts.checked = state.log_counts;
-    if (state.layer) {
+    if (state.about) {
       this.drawHistogram(scene);
       this.drawAbout(scene);
       this.drawPosition();
@@ -200,7 +200,7 @@ export class LayerSection {
   /** The numbers of the position that is shown. */
   drawPosition() {
     const { state, a: { scene, reading } } = this.viewer;
-    if (state.layer && reading) this.facts.drawPosition(scene, reading, Math.min(state.group, scene.G - 1));
+    if (state.about && reading) this.facts.drawPosition(scene, reading, Math.min(state.group, scene.G - 1));
   }
 
   // --- where it is so ------------------------------------------------------------------------
