@@ -57,11 +57,10 @@ class Stack(Page):
     when another layer is picked, and the taps of a layer can be followed down through those before
     it. Each layer's numbers are in the file once and are unpacked when they are looked at.
 
-    How large the file is: beside the program, what the tensors take. 20 layers of 3 x 3
-    taps on maps of 64 channels at 100 x 100 are 127 MB as float32 and make a file of 162 MB (114 MB
-    after ReLUs) in about 13 s. Beyond 128 MiB of numbers (`MOST_BYTES`) all are rounded to
-    float16, and if that is not enough, the layers' inputs and outputs are left out, and with them
-    the formula; the viewer says so.
+    How large the file is: what the tensors take. 20 layers of 3 x 3 taps on maps of 64 channels at
+    100 x 100 are 127 MB as float32 and make a file of 158 MB (110 MB after ReLUs) in 5 to 10 s.
+    Beyond 128 MiB of numbers (`MOST_BYTES`) all are rounded to float16, and if that is not enough,
+    the layers' inputs and outputs are left out, and with them the formula; the viewer says so.
 
     Attributes:
         samplings: the layers in the order of their calls, as `capture` gives them.

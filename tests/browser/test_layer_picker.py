@@ -15,7 +15,7 @@ from tabs import OpenFile
 from test_access import violations
 from test_follow import option, wait_said
 from truth import photo_pixels
-from viewer_page import IMAGE, IMAGE_B, WAIT, ViewerPage
+from viewer_page import IMAGE, IMAGE_B, OUTPUT, WAIT, ViewerPage
 
 from deformviz.analysis import trace
 from deformviz.viewer import Stack, ViewState
@@ -63,7 +63,7 @@ def test_the_pin_the_zoom_and_the_overlay_stay_on_their_place(
     option(page, "on").check()
     wait_said(page, "deep ▸ down ▸ stem")
     pick(page, "2. down")  # follows as far as there are layers
-    wait_said(page, "down ▸ stem")
+    wait_said(page, ": down ▸ stem")
     assert len(followed(page)) == 9
 
 
@@ -73,9 +73,12 @@ def test_two_layers_side_by_side_are_both_followed(open_file: OpenFile, tmp_path
     page.action("compare").click()
     page.wait_loaded()
     pick(page, "2. down")
-    wait_said(page, "down ▸ stem")
+    wait_said(page, ": down ▸ stem")
     for figure, layers in ((IMAGE, LAYERS[1::-1]), (IMAGE_B, LAYERS[:0:-1])):
         assert_dots(page, trace(layers, 10, 12, "paper", group=0), figure=figure)
+    pick(page, "1. stem")  # which has another output's size than what is kept
+    page.hover(OUTPUT, 40, 50)
+    page.wait_at(40, 50)
 
 
 def test_many_layers_are_searched_by_the_keyboard(open_file: OpenFile, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ export class Follow {
       return label;
     });
     this.viewer.part('follow-layers').replaceChildren(...boxes);
+    this.say(''); // what was said was of another layer
     this.show();
   }
 

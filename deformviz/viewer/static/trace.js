@@ -168,20 +168,17 @@ class HeatMap {
     for (let i = 0; i < 4; i += 1) this.add(corner.y[i], corner.x[i], corner.weight[i] * weight);
   }
 
-  /** [[unit, weight]] in the order of rows. */
-  entries() {
-    const units = Int32Array.from(this.units).sort();
-    return Array.from(units, (unit) => [unit, this.values[unit]]).filter(([, weight]) => weight !== 0);
-  }
+  /** The units that have a weight, in the order of rows. */
+  sorted() { return Int32Array.from(this.units).sort().filter((unit) => this.values[unit] !== 0); }
 }
 
 /** The weights of an upper layer's input on the lower one's output. */
 function landed(heat, upper, lower) {
   if (upper.H === lower.h && upper.W === lower.w) return heat;
   const found = new HeatMap(lower.h, lower.w);
-  for (const [unit, weight] of heat.entries()) {
+  for (const unit of heat.sorted()) {
     const y = unitBelow(upper, lower, 0, Math.floor(unit / heat.w));
-    found.spread(y, unitBelow(upper, lower, 1, unit % heat.w), weight);
+    found.spread(y, unitBelow(upper, lower, 1, unit % heat.w), heat.values[unit]);
   }
   return found;
 }
@@ -193,22 +190,19 @@ function exactLevels(layers, start) {
     const { scene } = layer;
     if (index > 0) heat = landed(heat, layers[index - 1].scene, scene);
     const down = new HeatMap(scene.H, scene.W);
-    for (const [unit, weight] of heat.entries()) {
+    for (const unit of heat.sorted()) {
       layer.atUnit(Math.floor(unit / heat.w), unit % heat.w);
       const points = index === 0 && start.moved ? movedOf(layer, start) : layer.points;
       for (let t = 0; t < layer.count; t += 1) {
         if (index === 0 && start.only !== null && layer.first + t !== start.only) continue;
-        down.spread(points[2 * t], points[2 * t + 1], layer.factors[t] * weight);
+        down.spread(points[2 * t], points[2 * t + 1], layer.factors[t] * heat.values[unit]);
       }
     }
     heat = down;
-    const found = down.entries();
-    const points = new Float64Array(2 * found.length);
-    found.forEach(([unit], i) => {
-      points[2 * i] = Math.floor(unit / down.w);
-      points[2 * i + 1] = unit % down.w;
-    });
-    return { scene, points, weights: Float64Array.from(found, ([, weight]) => weight), first: null };
+    const units = down.sorted();
+    const points = Float64Array.from({ length: 2 * units.length }, (_, i) => (
+      i % 2 ? units[i >> 1] % down.w : Math.floor(units[i >> 1] / down.w)));
+    return { scene, points, weights: Float64Array.from(units, (unit) => down.values[unit]), first: null };
   });
 }
 

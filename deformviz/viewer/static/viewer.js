@@ -92,7 +92,7 @@ export class Viewer {
     if (view.kept) this.comparison.show(true); // first: its zoom is that of half the width
     await Promise.all([
       this.a.image.draw(view.grounds.image, given ? this.state.zoom : undefined),
-      this.sides.length === 1 && this.output.draw(view.grounds.output),
+      (this.sides.length === 1 || before?.h !== scene.h || before?.w !== scene.w) && this.output.draw(view.grounds.output),
     ]);
     this.drawAll();
     this.root.dataset.view = view.id;
