@@ -16,10 +16,10 @@ const HERE = {
 };
 
 const ALONE = 'shift (dy, dx)'; // of a single tap, nothing else is known
-const BETWEEN = ' · '; // what stands between groups
+const BETWEEN_GROUPS = ' · '; // what stands between groups
 
 /** A text that breaks between groups alone. */
-const unbroken = (text) => text.split(BETWEEN).map((part) => part.replaceAll(' ', '\u00a0')).join(BETWEEN);
+const unbroken = (text) => text.split(BETWEEN_GROUPS).map((part) => part.replaceAll(' ', '\u00a0')).join(BETWEEN_GROUPS);
 
 export class Facts {
   constructor(box) {
@@ -40,7 +40,7 @@ export class Facts {
     const known = new Map(facts.map(([name, ...rest]) => [name, rest]));
     const own = Object.keys(HERE).filter((name) => scene.K > 1 || name === ALONE);
     const names = [...new Set([...own, ...known.keys()])];
-    this.layer.textContent = facts.some(([, text]) => text.includes(BETWEEN)) ? 'layer, by group' : 'layer';
+    this.layer.textContent = facts.some(([, text]) => text.includes(BETWEEN_GROUPS)) ? 'layer, by group' : 'layer';
     this.here = {};
     this.table.tBodies[0].replaceChildren(...names.map((name) => {
       const [text = '', title = ''] = known.get(name) ?? [];

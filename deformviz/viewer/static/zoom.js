@@ -6,7 +6,7 @@ import { clamp } from './dom.js';
 const LARGEST = 400; // screen pixels for one pixel
 const SMALLEST = 0.125; // of the size at which the whole picture fits: points may lie far outside
 const WHEEL_STEP = 0.002; // how much a screen pixel of turning changes, in powers of e
-const LINE = 16; // screen pixels of a line, where a wheel counts in lines
+const WHEEL_LINE = 16; // screen pixels of a line, where a wheel counts in lines
 
 export const CLICK_TRAVEL = 4; // a press that moves further, in screen pixels, is a drag
 
@@ -87,7 +87,7 @@ export class Zoom {
     if (!this.whole || !event.deltaY) return;
     event.preventDefault();
     const place = this.placeOf(event);
-    this.turn(place, place, Math.exp(-event.deltaY * (event.deltaMode ? LINE : 1) * WHEEL_STEP));
+    this.turn(place, place, Math.exp(-event.deltaY * (event.deltaMode ? WHEEL_LINE : 1) * WHEEL_STEP));
   }
 
   onPress(down) {
