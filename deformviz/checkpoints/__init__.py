@@ -21,8 +21,9 @@ from .family import Family
 from .layer import Layer
 from .layers import find_layers
 from .models import load_model, load_weights, run_on_image
+from .onnx_confined import run_onnx_confined
 from .onnx_run import run_onnx
-from .parsers.limits import Limits
+from .parsers.limits import Limits, RunLimits
 from .reading import Checkpoint, Wrapper, open_checkpoint
 from .running import raw_offsets, run_layer
 from .verify import Verified, verify, verify_order, verify_sum
@@ -36,6 +37,7 @@ __all__ = [
     "Family",
     "Layer",
     "Limits",
+    "RunLimits",
     "Verified",
     "Wrapper",
     "capture",
@@ -53,6 +55,7 @@ __all__ = [
     "run_layer",
     "run_on_image",
     "run_onnx",
+    "run_onnx_confined",
     "static_sampling",
     "to_canonical",
     "verify",

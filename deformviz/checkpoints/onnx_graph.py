@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from .errors import CheckpointError
 from .parsers.protobuf import BYTES, VARINT, Field, Message
-from .parsers.refusal import Refused
+from .parsers.refusal import Refused, damaged
 from .parsers.source import Source
 
 _GRAPH = 7
@@ -49,7 +49,9 @@ class _Memory(Source):
         self.size = len(data)
 
     def read(self, at: int, count: int) -> bytes:
-        """Hand out a part."""
+        """Hand out a part; Refused where there is less."""
+        if at < 0 or count < 0 or at + count > self.size:
+            raise damaged("is damaged or cut short: it refers to bytes beyond its end")
         return self._data[at : at + count]
 
 

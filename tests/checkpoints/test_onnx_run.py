@@ -328,45 +328,36 @@ def test_a_loop_without_end_is_given_up(pixels: np.ndarray) -> None:
     scalars = [
         h.make_tensor_value_info(n, t, []) for n, t in (("i", types.INT64), ("go", types.BOOL))
     ]
-    state = h.make_tensor_value_info("s", types.FLOAT, [1, 3, 256, 256])
+    state = h.make_tensor_value_info("s", types.FLOAT, None)
     body = h.make_graph(
         [h.make_node("Identity", ["go"], ["again"]), h.make_node("Sin", ["s"], ["t"])],
         "body",
         [*scalars, state],
         [
             h.make_tensor_value_info("again", types.BOOL, []),
-            h.make_tensor_value_info("t", types.FLOAT, [1, 3, 256, 256]),
+            h.make_tensor_value_info("t", types.FLOAT, None),
         ],
     )
-    many = onnx.numpy_helper.from_array(np.array(10**9), "many")
-    yes = onnx.numpy_helper.from_array(np.array(True), "yes")
-    graph = h.make_graph(
-        [h.make_node("Loop", ["many", "yes", "x"], ["out"], body=body)],
-        "endless",
-        [h.make_tensor_value_info("x", types.FLOAT, [1, 3, 256, 256])],
-        [h.make_tensor_value_info("out", types.FLOAT, None)],
-        [many, yes],
-    )
-    model = h.make_model(graph, opset_imports=[h.make_opsetid("", 19)], ir_version=9)
+    model = deform_model()
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(10**9), "many"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
+    loop = h.make_node("Loop", ["many", "yes", "x"], ["copy"], body=body)
+    model.graph.node[0].CopyFrom(loop)
     with pytest.raises(CheckpointError, match=r"runs for more than 0\.5 seconds"):
         run_onnx(model.SerializeToString(), pixels, seconds=0.5)
 
 
 def test_constants_are_not_computed_while_loading_where_no_clock_runs(pixels: np.ndarray) -> None:
     """Products of constants, which an optimiser would work out before the run begins."""
-    h, types = onnx.helper, onnx.TensorProto
-    side = onnx.numpy_helper.from_array(np.array([1024, 1024]), "side")
+    h = onnx.helper
     nodes = [h.make_node("ConstantOfShape", ["side"], ["c0"])]
     nodes += [h.make_node("MatMul", [f"c{i}", "c0"], [f"c{i + 1}"]) for i in range(300)]
-    nodes += [h.make_node("ReduceSum", ["c300"], ["sum"]), h.make_node("Add", ["x", "sum"], ["y"])]
-    graph = h.make_graph(
-        nodes,
-        "constants",
-        [h.make_tensor_value_info("x", types.FLOAT, [1, 3, 8, 8])],
-        [h.make_tensor_value_info("y", types.FLOAT, None)],
-        [side],
-    )
-    model = h.make_model(graph, opset_imports=[h.make_opsetid("", 19)], ir_version=9)
+    nodes += [h.make_node("ReduceSum", ["c300"], ["s"]), h.make_node("Add", ["x", "s"], ["copy"])]
+    model = deform_model()
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1024, 1024]), "side"))
+    others = list(model.graph.node)[1:]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *others])
     with pytest.raises(CheckpointError, match=r"runs for more than 0\.2 seconds"):
         run_onnx(model.SerializeToString(), pixels, seconds=0.2)
 

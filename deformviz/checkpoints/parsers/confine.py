@@ -15,13 +15,13 @@ try:
 except ImportError:  # Windows has none of this: the parent's clock is the limit there
     resource = None  # type: ignore[assignment]
 
-from .limits import Limits
+from .limits import Limits, RunLimits
 from .refusal import Refused
 
 _HARMLESS = {"builtins.id", "object.__getattr__"}
 
 
-def confine(limits: Limits) -> None:
+def confine(limits: Limits | RunLimits) -> None:
     """Take away what reading does not need. Everything must have been imported before."""
     if resource is not None:
         seconds = limits.cpu_seconds

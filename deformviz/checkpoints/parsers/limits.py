@@ -34,3 +34,34 @@ class Limits:
     tensors: int = 50_000
     name_length: int = 1_000
     read_bytes: int = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class RunLimits:
+    """The bounds of one run of a stranger's network.
+
+    Attributes:
+        file_bytes: size of the file.
+        seconds: by the clock, loading included; the processor time is bounded with it.
+        memory_bytes: of the child that runs it: weights, every value between layers, and what
+            comes out. A detector with a ResNet-50 takes about 1 GB at 800 x 800.
+        threads: that compute.
+        answer_bytes: of the values of all deformable layers together, which stay in memory.
+
+    The limit on memory is the operating system's: Linux has it, macOS and Windows do not.
+
+    Example:
+        >>> RunLimits(seconds=10, threads=2).cpu_seconds
+        20
+    """
+
+    file_bytes: int = 1_000_000_000
+    seconds: float = 60.0
+    memory_bytes: int = 4 << 30
+    threads: int = 2
+    answer_bytes: int = 512 << 20
+
+    @property
+    def cpu_seconds(self) -> int:
+        """Processor time of all threads."""
+        return max(1, round(self.seconds * self.threads))

@@ -69,6 +69,8 @@ class Message:
         if not 0 <= offset <= len(self._window) - _LONGEST_VARINT:
             self._base = at
             count = min(_WINDOW, self._source.size - at)
+            if not count:
+                raise damaged("is an ONNX model that is damaged or cut short")
             self._window, offset = self._source.read(at, count), 0
         if self._window[offset : offset + 1] < b"\x80":  # most have one byte
             return self._window[offset], at + 1
