@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..analysis import Finding, LayerInfo, OffsetWeights, Thresholds, findings
-from ..checkpoints import Layer, dependence, find_layers, static_sampling
+from ..checkpoints import Layer, Limits, dependence, find_layers, static_sampling
 from ..checkpoints.reading import Checkpoint, open_checkpoint
 from ..geometry import Pair
 from ..sampling import Sampling
@@ -87,6 +87,7 @@ def inspect_checkpoint(
     *,
     map_size: Pair = MAP_SIZE,
     thresholds: Thresholds = Thresholds(),  # noqa: B008
+    limits: Limits | None = None,
 ) -> Inspection:
     """Open a file safely, find its deformable layers, and look at each by its weights.
 
@@ -96,6 +97,7 @@ def inspect_checkpoint(
         path: see `open_checkpoint`.
         map_size: (H, W) that the static patterns are drawn on.
         thresholds: the limits of the findings.
+        limits: what reading may cost, see `open_checkpoint`.
 
     Raises:
         CheckpointError: a file that cannot be read; the message says what to do.
@@ -110,7 +112,7 @@ def inspect_checkpoint(
         >>> [(f["layer"], f["kind"]) for f in inspection.to_dict()["findings"]]
         [('a', 'untrained')]
     """
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(path, limits=limits)
     layers = find_layers(checkpoint.shapes)
     return Inspection(
         checkpoint,

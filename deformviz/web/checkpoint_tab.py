@@ -1,245 +1,201 @@
-"""The Checkpoint tab: how a file's deformable layers are read, and what is wrong with them.
+"""The Checkpoint tab: what a trained network's deformable layers do, and what is wrong with them.
 
-Nothing in the file is executed.
+Nothing in a file is executed. Opens on a made-up example, so that there is something to see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import functools
+from collections.abc import Callable
 from typing import Any, get_args
 
 import gradio as gr
-import numpy as np
-from plotly.io.json import to_json_plotly
 
-from ..analysis import Thresholds
-from ..checkpoints import FAMILIES, Layer
+from .. import examples
+from ..checkpoints import FAMILIES
 from ..checkpoints.family import Activation, Order, Outside
-from ..geometry import Pair
-from ..inspection import MAP_SIZE, Inspection, LayerInspection, inspect_checkpoint, inspect_layer
-from ..viewer import ViewState
-from ..viewer.facts import findings_part
-from ..viewer.scene import scene
+from . import checkpoint_jobs as jobs
+from .checkpoint_jobs import NO_MASK, READINGS, Told
 from .guard import clear_errors
-from .numbers import Kept, downloads_part, numbers_part
+from .layer_table import layer_table
+from .opened import OPENINGS
+from .opening import OnPhoto
 from .viewer import viewer
 
-COLUMNS = ("#", "layer", "family", "kernel", "groups", "order", "mask", "outside", "findings")
-_NO_MASK = "none"
-_RUN: dict[str, Any] = {
-    "api_visibility": "private",
-    "concurrency_id": "checkpoint",
-    "concurrency_limit": 2,
-    "trigger_mode": "always_last",
+_HELP = (
+    '<p class="dv-quiet">Drop .safetensors or what torch.save wrote (.pt, .pth, .ckpt, .bin) and '
+    "see each deformable layer, how its channels are read, its static pattern and what is wrong "
+    "with it. Several epochs make a timeline. An .onnx also runs on a photo, which shows how its "
+    "offsets follow the content. Nothing in a file is executed.</p>"
+)
+_LABELS = {
+    "order": "channel order",
+    "mask_activation": "mask",
+    "offset_groups": "offset groups",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """What one visitor has open."""
-
-    inspection: Inspection
-    index: int = 0
-
-    @property
-    def row(self) -> LayerInspection:
-        """The layer that is looked at."""
-        return self.inspection.layers[self.index]
 
 
 def build() -> None:
     """Lay the tab out, and connect it."""
-    opened = gr.State(None, time_to_live=3600)
+    first = jobs.shown(jobs.example_opened(), fresh=True)
+    session = gr.State(None, time_to_live=3600, delete_callback=OPENINGS.drop)
     with gr.Row(elem_id="checkpoint"):
         with gr.Column(elem_id="checkpoint-controls", scale=0, min_width=272):
-            file = gr.File(
-                type="filepath", label="checkpoint", height=90, elem_id="checkpoint-file"
-            )
-            gr.HTML(_HELP, padding=False)
-            readings = _reading_controls()
+            controls = _file_controls() | _photo_controls() | _reading_controls(first)
         with gr.Column(elem_id="checkpoint-work", scale=1, min_width=0):
-            table = gr.Dataframe(
-                headers=list(COLUMNS),
-                interactive=False,
-                show_search="search",
-                max_height=220,
-                elem_id="layers",
-                label="deformable layers; ? marks what is assumed",
-                column_widths=["44px", "30%", "16%", "8%", "8%", "11%", "10%", "9%", "18%"],
+            work = _work(first)
+    _connect({"session": session, **controls, **work})
+
+
+def _file_controls() -> dict[str, Any]:
+    file = gr.File(
+        file_count="multiple",
+        type="filepath",
+        label="a checkpoint, or several epochs",
+        height=96,
+        elem_id="checkpoint-file",
+    )
+    again = gr.Button("open the made-up example", size="sm", elem_id="again")
+    gr.HTML(_HELP, padding=False)
+    return {"file": file, "again": again}
+
+
+def _photo_controls() -> dict[str, Any]:
+    """What an .onnx runs on; shown when there is one."""
+    first = OnPhoto()
+    with gr.Column(visible=False, elem_id="checkpoint-photo") as box:
+        example = gr.Radio(
+            examples.names(), value=first.example, label="photo", elem_id="run-example"
+        )
+        photo = gr.File(
+            type="filepath",
+            label="or drop a photo of your own",
+            file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"],
+            height=44,
+            elem_id="run-photo",
+        )
+        normalisation = gr.Dropdown(
+            ["unit", "signed", "imagenet"],
+            value=str(first.normalisation),
+            label="normalisation",
+            info="unit: 0 to 1; signed: −1 to 1",
+            elem_id="normalisation",
+        )
+        side = gr.Slider(
+            64,
+            1024,
+            first.side,
+            step=32,
+            label="working size",
+            info="pixels on the longer side, where the file leaves it open",
+            elem_id="run-side",
+        )
+    return {
+        "photo_box": box,
+        "photo": photo,
+        "example": example,
+        "side": side,
+        "normalisation": normalisation,
+    }
+
+
+def _reading_controls(first: Told) -> dict[str, Any]:
+    """How the layer is read, each to be overridden; the graph of an .onnx leaves nothing open."""
+    choices = {
+        "family": [row.name for row in FAMILIES],
+        "order": list(get_args(Order)),
+        "mask_activation": [NO_MASK, *get_args(Activation)],
+        "outside": list(get_args(Outside)),
+    }
+    with gr.Column(elem_id="readings") as box:
+        c: dict[str, Any] = {
+            name: gr.Dropdown(
+                options, label=_LABELS.get(name, name), elem_id=name, **_as_arguments(first[name])
             )
-            words = gr.Textbox(
-                label="findings", lines=2, interactive=False, elem_id="findings", max_lines=6
-            )
-            view = viewer(None, "checkpoint-viewer", shares=False)
-    outputs = [opened, table, words, view, *readings]
-    file.upload(_open, file, outputs, **_RUN)
-    file.clear(_close, None, outputs, **_RUN)
-    table.select(_look, opened, outputs, **_RUN)
-    for component in readings:
-        component.input(_override, [opened, *readings], outputs, **_RUN)
-
-
-_HELP = (
-    '<p class="dv-quiet">.safetensors, .onnx, or what torch.save wrote (.pt, .pth, .ckpt, .bin). '
-    "The file is listed, never executed; only its deformable layers are read. The viewer shows "
-    "what the weights alone tell: the static pattern of the offsets' bias.</p>"
-)
-
-
-def _reading_controls() -> list[Any]:
-    """How the layer is read, each to be overridden."""
-    families = [row.name for row in FAMILIES]
-    return [
-        gr.Dropdown(families, label="family", elem_id="family", interactive=False),
-        gr.Dropdown(
-            list(get_args(Order)), label="channel order", elem_id="order", interactive=False
-        ),
-        gr.Dropdown(
-            [_NO_MASK, *get_args(Activation)], label="mask", elem_id="activation", interactive=False
-        ),
-        gr.Dropdown(list(get_args(Outside)), label="outside", elem_id="outside", interactive=False),
-        gr.Number(
-            label="offset groups",
+            for name, options in choices.items()
+        }
+        c["offset_groups"] = gr.Number(
+            label=_LABELS["offset_groups"],
             precision=0,
             minimum=1,
-            elem_id="offset-groups",
-            interactive=False,
-        ),
-    ]
-
-
-@clear_errors
-def _open(path: str) -> list[Any]:
-    inspection = inspect_checkpoint(path)
-    if not inspection.layers:
-        raise ValueError(
-            f"no deformable layer of a known code base was found among the "
-            f"{len(inspection.checkpoint.shapes)} tensors of {inspection.checkpoint.name}"
+            elem_id="offset_groups",
+            **_as_arguments(first["offset_groups"]),
         )
-    return _shown(Opened(inspection))
+    return {"reading_box": box, **c}
 
 
-def _close() -> list[Any]:
-    return [None, [], "", gr.skip(), *(gr.update(value=None, interactive=False) for _ in range(5))]
-
-
-@clear_errors
-def _look(opened: Opened | None, event: gr.SelectData) -> list[Any]:
-    if opened is None or not event.row_value:
-        raise ValueError("choose a checkpoint first")
-    index = int(event.row_value[0])
-    if not 0 <= index < len(opened.inspection.layers):
-        raise ValueError(f"there is no layer {index}")
-    return _shown(replace(opened, index=index))
-
-
-@clear_errors
-def _override(
-    opened: Opened | None, family: str, order: str, mask: str, outside: str, groups: int | None
-) -> list[Any]:
-    """Read the layer as a person knows better."""
-    if opened is None:
-        raise ValueError("choose a checkpoint first")
-    layer = opened.row.layer
-    wanted = {
-        "family": family,
-        "order": order,
-        "mask_activation": None if mask == _NO_MASK else mask,
-        "outside": outside,
-        "offset_groups": None if groups is None else int(groups),
+def _work(first: Told) -> dict[str, Any]:
+    """The files, the table beside the timeline, the words, the viewer."""
+    start = {name: _as_arguments(value) for name, value in first.items()}
+    with gr.Row(elem_id="checkpoint-files"):
+        files = gr.Radio(label="file", container=False, elem_id="files", **start["files"])
+        compare = gr.Button(size="sm", elem_id="compare-files", **start["compare"])
+    with gr.Row(elem_id="checkpoint-tables"):
+        with gr.Column(scale=3, min_width=0):
+            table = layer_table(first["table"], "layers")
+            words = gr.HTML(first["words"], elem_id="words", padding=False)
+        with gr.Column(
+            scale=2, min_width=0, elem_id="timeline-box", **start["timeline_box"]
+        ) as box:
+            measure = gr.Dropdown(
+                label="over the files", container=False, elem_id="measure", **start["measure"]
+            )
+            plot = gr.Plot(first["timeline"], show_label=False, elem_id="timeline")
+    view = viewer(first["view"], "checkpoint-viewer", shares=False)
+    return {
+        "files": files,
+        "compare": compare,
+        "table": table,
+        "timeline_box": box,
+        "measure": measure,
+        "timeline": plot,
+        "words": words,
+        "view": view,
     }
-    changes = {name: value for name, value in wanted.items() if value != getattr(layer, name)}
-    if "family" in changes:  # the others are that family's own, until they are changed in turn
-        changes = {"family": family}
-    read = layer.override(**changes)
-    row = inspect_layer(opened.inspection.checkpoint, read, MAP_SIZE, Thresholds())
-    layers = list(opened.inspection.layers)
-    layers[opened.index] = row
-    return _shown(replace(opened, inspection=replace(opened.inspection, layers=tuple(layers))))
 
 
-def _shown(opened: Opened) -> list[Any]:
-    """Everything on the tab, for what is open."""
-    layer = opened.row.layer
-    values = (
-        layer.family,
-        layer.order,
-        layer.mask_activation or _NO_MASK,
-        layer.outside,
-        layer.offset_groups,
-    )
-    return [
-        opened,
-        [_cells(i, row) for i, row in enumerate(opened.inspection.layers)],
-        _sentences(opened),
-        _view(opened.row),
-        *(gr.update(value=value, interactive=True) for value in values),
-    ]
+def _as_arguments(update: object) -> Told:
+    """An update as what a component is made with."""
+    if not isinstance(update, dict):
+        return {}
+    return {name: value for name, value in update.items() if name != "__type__"}
 
 
-def _cells(index: int, row: LayerInspection) -> list[str]:
-    layer = row.layer
-    kinds = dict.fromkeys(found.kind for found in row.findings)
-    return [
-        str(index),
-        layer.name,
-        _marked(layer, "family", layer.family),
-        _marked(layer, "kernel_size", " × ".join(map(str, layer.kernel_size))),
-        _marked(layer, "offset_groups", layer.offset_groups),
-        _marked(layer, "order", layer.order),
-        _marked(layer, "mask_activation", layer.mask_activation or _NO_MASK),
-        _marked(layer, "outside", layer.outside),
-        ", ".join(kinds) or "none",
-    ]
-
-
-def _marked(layer: Layer, name: str, value: object) -> str:
-    return f"{value} ?" if name in layer.assumed else str(value)
-
-
-def _sentences(opened: Opened) -> str:
-    row, notes = opened.row, opened.inspection.checkpoint.notes
-    lines: Sequence[str] = [f"{found.kind}: {found.sentence}" for found in row.findings]
-    lines = lines or ["No findings by the weights alone."]
-    assumed = ", ".join(sorted(row.layer.assumed))
-    return "\n".join(
-        [
-            f"{row.layer.name}, read as {row.layer.family} ({row.layer.row.source}).",
-            *([f"Assumed: {assumed}; correct it on the left."] if assumed else []),
-            *([row.note] if row.note else []),
-            *lines,
-            *notes,
-        ]
-    )
-
-
-def _view(row: LayerInspection) -> Any:  # noqa: ANN401
-    """The static pattern for the viewer, or nothing new where there is none."""
-    sampling = row.sampling
-    if sampling is None:
-        return gr.skip()
-    (kh, kw), (h, w) = sampling.kernel.size, sampling.output_size
-    ground = squares(sampling.input_size)
-    told = {"findings": findings_part(row.findings)}  # by the weights: the pattern is an example
-    kept = Kept(sampling, ground, told)
-    view = {
-        **scene(sampling, ground),
-        "id": f"{sampling.name} | {row.layer.family} | {row.layer.order}",
-        "status": f"{sampling.name}, {kh} × {kw}, static pattern on a map of {h} × {w}",
-        "notes": [],
-        "checks": [],
-        "state": ViewState().json(),
-        "data": numbers_part(kept),
-        "downloads": downloads_part(kept),
-        **told,
+def _connect(c: dict[str, Any]) -> None:
+    """Connect every event; what a job tells goes to the components of these names."""
+    outputs = list(c.values())
+    known = [c["session"], c["measure"]]
+    on_photo = [*known, *(c[name] for name in OnPhoto.__dataclass_fields__)]
+    private: dict[str, Any] = {"api_visibility": "private"}
+    # Two at once that read or run files; whoever only looks does not wait for them.
+    busy = {
+        **private,
+        "concurrency_id": "checkpoint",
+        "concurrency_limit": 2,
+        "show_progress": "full",
+        "show_progress_on": c["view"],
     }
-    text: str = to_json_plotly(view)
-    return text
+    quick = {**private, "concurrency_limit": 4, "trigger_mode": "always_last",
+             "concurrency_id": "checkpoint-look", "show_progress": "hidden"}  # fmt: skip
 
+    def on(listen: Callable[..., Any], job: Callable[..., Told], inputs: list[Any],
+           how: dict[str, Any]) -> None:  # fmt: skip
+        @functools.wraps(job)
+        def handler(*values: Any) -> dict[Any, Any]:  # noqa: ANN401
+            return {c[name]: value for name, value in job(*values).items()}
 
-def squares(size: Pair) -> np.ndarray:
-    """A map of which nothing is known but its pixels: [H, W, 3] uint8, two greys in turn."""
-    rows, columns = np.indices(size)
-    grey = np.where((rows + columns) % 2, 176, 188).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+        listen(clear_errors(handler), inputs, outputs, **how)
+
+    on(c["file"].upload, jobs.open_job, [c["file"], *on_photo], busy)
+    on(c["file"].clear, jobs.example_job, known, quick)
+    on(c["again"].click, jobs.example_job, known, quick)
+    on(c["table"].select, jobs.look_job, known, quick)
+    on(c["files"].input, jobs.file_job, [*known, c["files"]], quick)
+    on(c["compare"].click, jobs.compare_job, known, quick)
+    on(c["measure"].input, jobs.measure_job, known, quick)
+    for name in READINGS:
+        on(c[name].input, jobs.override_job, [*known, *(c[n] for n in READINGS)], quick)
+    on(c["example"].input, jobs.example_photo_job, on_photo, busy)
+    on(c["photo"].upload, jobs.photo_job, on_photo, busy)
+    for listen in (c["photo"].clear, c["normalisation"].input, c["side"].release):
+        on(listen, jobs.photo_job, on_photo, busy)

@@ -173,7 +173,7 @@ def _changes(c: dict[str, Any], field_before: gr.State) -> dict[str, Change]:
         ),
         "photo": Change(
             c["photo"],
-            lambda photo, asked: replace(asked, photo=_accept(photo)),
+            lambda photo, asked: replace(asked, photo=accept_photo(photo)),
             (c["photo"],),
             lambda asked: [asked.photo],
         ),
@@ -265,7 +265,7 @@ def _reveal(operator: str) -> list[Any]:
     ]
 
 
-def _accept(photo: str) -> str | None:
+def accept_photo(photo: str) -> str | None:
     """Keep an upload that is a picture; of another, say why and let it go."""
     try:
         decode(photo, max_side=FIRST_SIDE)

@@ -18,7 +18,10 @@ from .early import Early
 from .guard import refuse_links
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
-_TOGGLE_CONTROLS = "() => { document.getElementById('explore').classList.toggle('dv-folded'); }"
+_TOGGLE_CONTROLS = (
+    "() => { for (const tab of document.querySelectorAll('#explore, #checkpoint'))"
+    " tab.classList.toggle('dv-folded'); }"
+)
 _TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 
 
@@ -103,7 +106,10 @@ def _theme() -> gr.themes.Base:
 
 def _thumbnails() -> str:
     """A rule for each example, which shows it on its radio button."""
-    rule = '#example label[data-testid="{name}-radio-label"] {{ background-image: url({uri}); }}'
+    rule = (
+        ':is(#example, #run-example) label[data-testid="{name}-radio-label"]'
+        " {{ background-image: url({uri}); }}"
+    )
     return "\n".join(
         rule.format(name=name, uri=to_data_uri(decode(examples.path(name), max_side=96).pixels))
         for name in examples.names()

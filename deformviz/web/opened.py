@@ -1,0 +1,172 @@
+"""What visitors have open on the Checkpoint tab: files, and what is known of their layers.
+
+A visitor's session holds a name alone. What it stands for is kept here, where all of it together is
+bounded, however many sessions there are and whether they say goodbye.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..geometry import once
+from ..inspection import Inspection, LayerInspection, LayerRun, NetworkRun, Series
+from ..sampling import Sampling
+
+MOST_BYTES = 2**30
+MOST_KEPT = 200
+
+LET_GO = "What was open has been let go, as others opened theirs: open the files again."
+
+
+@dataclass(frozen=True, eq=False)
+class OpenFile:
+    """One file.
+
+    Attributes:
+        path: of the upload.
+        name: its own, without its folder.
+        inspection: its layers by the weights alone.
+        run: the network on a photo, where the file can be run.
+    """
+
+    path: Path
+    name: str
+    inspection: Inspection
+    run: NetworkRun | None = None
+
+    @property
+    def rows(self) -> tuple[LayerInspection, ...] | tuple[LayerRun, ...]:
+        """The layers as the table lists them: those that ran, or else those in the file."""
+        return self.inspection.layers if self.run is None else self.run.layers
+
+    @property
+    def names(self) -> list[str]:
+        """Of the rows; a second call of a layer is numbered."""
+        if self.run is not None:
+            return [row.sampling.name for row in self.run.layers]
+        return [row.layer.name for row in self.inspection.layers]
+
+    def samplings(self) -> list[Sampling]:
+        """The records there are."""
+        return [row.sampling for row in self.rows if row.sampling is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """What one visitor has open, and what of it is looked at.
+
+    Attributes:
+        files: in natural order.
+        file, layer: by number.
+        series: what changes from file to file, where there are several.
+        series_note: why there is none, or empty.
+        problems: a sentence for each file that could not be opened with them.
+    """
+
+    files: tuple[OpenFile, ...]
+    file: int = 0
+    layer: int = 0
+    series: Series | None = None
+    series_note: str = ""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> OpenFile:
+        """The file that is looked at."""
+        return self.files[self.file]
+
+    def at_file(self, index: int) -> Opened:
+        """Another file, at the layer of the same name where it has one.
+
+        Raises:
+            ValueError: there is no such file.
+        """
+        if not 0 <= index < len(self.files):
+            raise ValueError(f"there is no file {index}")
+        return replace(self, file=index, layer=self.layer_in(index))
+
+    def layer_in(self, index: int) -> int:
+        """The number that the layer has in another file: by name, else by place."""
+        names, name = self.files[index].names, self.shown.names[self.layer]
+        return names.index(name) if name in names else min(self.layer, len(names) - 1)
+
+    def at_layer(self, index: int) -> Opened:
+        """Another layer.
+
+        Raises:
+            ValueError: there is no such layer.
+        """
+        if not 0 <= index < len(self.shown.rows):
+            raise ValueError(f"there is no layer {index}")
+        return replace(self, layer=index)
+
+    def with_file(self, file: OpenFile) -> Opened:
+        """The same with the file that is looked at read in another way."""
+        files = list(self.files)
+        files[self.file] = file
+        return replace(self, files=tuple(files))
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all records."""
+        tensors = {
+            once(tensor).data_ptr(): once(tensor).nbytes
+            for file in self.files
+            for sampling in file.samplings()
+            for tensor in sampling.known().values()
+        }
+        return sum(tensors.values())
+
+
+class Openings:
+    """What is open, by a name that cannot be guessed: as much as `most_bytes` hold.
+
+    Example:
+        >>> openings = Openings()
+        >>> openings.get(openings.put(Opened(files=()))).files
+        ()
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES, most: int = MOST_KEPT) -> None:
+        self._held: OrderedDict[str, tuple[Opened, int]] = OrderedDict()
+        self._most_bytes, self._most = most_bytes, most
+        self._lock = threading.Lock()
+
+    def put(self, opened: Opened, name: str | None = None) -> str:
+        """Keep it under its name, or under a new one; the oldest make room, never the latest."""
+        name = name or secrets.token_urlsafe(16)
+        size = opened.memory
+        with self._lock:
+            self._held[name] = (opened, size)
+            self._held.move_to_end(name)
+            total = sum(size for _, size in self._held.values())
+            while len(self._held) > 1 and (
+                total > self._most_bytes or len(self._held) > self._most
+            ):
+                _, (_, gone) = self._held.popitem(last=False)
+                total -= gone
+        return name
+
+    def get(self, name: str | None) -> Opened:
+        """What has this name.
+
+        Raises:
+            ValueError: nothing, or not any more.
+        """
+        with self._lock:
+            if name is None or name not in self._held:
+                raise ValueError("choose a checkpoint first" if name is None else LET_GO)
+            self._held.move_to_end(name)
+            return self._held[name][0]
+
+    def drop(self, name: str | None) -> None:
+        """Let it go."""
+        with self._lock:
+            self._held.pop(name or "", None)
+
+
+OPENINGS = Openings()
