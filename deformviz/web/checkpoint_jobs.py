@@ -65,6 +65,24 @@ def open_job(
     return _kept(open_files(paths, on, _told_by(progress)), None, measure, fresh=True)
 
 
+def delete_job(
+    paths: list[str] | None,
+    session: str | None,
+    measure: str | None,
+    photo: str | None,
+    example: str,
+    side: float | None,
+    normalisation: Normalisation,
+    event: gr.DeletedFileData,
+    progress: gr.Progress = gr.Progress(),  # noqa: B008
+) -> Told:
+    """Go on without one of the files, which may be among the paths still."""
+    paths = [path for path in paths or [] if path != event.file.path]
+    if not paths:
+        return example_job(session, measure)
+    return open_job(paths, session, measure, photo, example, side, normalisation, progress)
+
+
 def example_job(session: str | None, measure: str | None) -> Told:
     """Close what is open, and go back to the example."""
     OPENINGS.drop(session)

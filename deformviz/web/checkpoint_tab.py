@@ -187,6 +187,7 @@ def _connect(c: dict[str, Any]) -> None:
         listen(clear_errors(handler), inputs, outputs, **how)
 
     on(c["file"].upload, jobs.open_job, [c["file"], *on_photo], busy)
+    on(c["file"].delete, jobs.delete_job, [c["file"], *on_photo], busy)
     on(c["file"].clear, jobs.example_job, known, quick)
     on(c["again"].click, jobs.example_job, known, quick)
     on(c["table"].select, jobs.look_job, known, quick)

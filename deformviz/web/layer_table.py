@@ -80,7 +80,7 @@ def table_html(file: OpenFile, chosen: int) -> str:
     )
 
 
-def elided(name: str, most: int = 38) -> str:
+def elided(name: str, most: int = 30) -> str:
     """A long name without its middle, as its ends tell layers apart.
 
     >>> elided("backbone.layer3.0.conv2", 12)

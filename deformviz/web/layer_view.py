@@ -36,7 +36,7 @@ def draw_layer(
         view["state"] = state.json()
     kept = None if beside is None else _view(beside.shown, beside.layer)
     if beside is not None and kept is not None:
-        name = f"{kept['header']['name']} in {beside.shown.name}"
+        name = f"{beside.shown.name}: {kept['header']['name']}"
         view["kept"] = {**kept, "header": {**kept["header"], "name": name}}
         view["ask"] = ask
     text: str = to_json_plotly(view)

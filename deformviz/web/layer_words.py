@@ -37,7 +37,7 @@ def words_html(opened: Opened) -> str:
     lines += [_safe(note) + "." * (not note.endswith(".")) for note in notes if note]
     return (
         f"<p>{' '.join(lines)}</p>{_listed(findings, where)}"
-        + "".join(f'<p class="dv-error">Not opened: {_safe(p)}</p>' for p in opened.problems)
+        + "".join(f'<p class="dv-error">{_safe(p)}</p>' for p in opened.problems)
         + _series_notes(opened)
     )
 

@@ -50,9 +50,12 @@ class OpenFile:
             return [row.sampling.name for row in self.run.layers]
         return [row.layer.name for row in self.inspection.layers]
 
-    def samplings(self) -> list[Sampling]:
-        """The records there are."""
-        return [row.sampling for row in self.rows if row.sampling is not None]
+    @property
+    def samplings(self) -> list[Sampling | None]:
+        """The rows' records; None where there is nothing to draw."""
+        if self.run is not None:
+            return [row.sampling for row in self.run.layers]
+        return [row.sampling for row in self.inspection.layers]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,8 @@ class Opened:
         tensors = {
             once(tensor).data_ptr(): once(tensor).nbytes
             for file in self.files
-            for sampling in file.samplings()
+            for sampling in file.samplings
+            if sampling is not None
             for tensor in sampling.known().values()
         }
         return sum(tensors.values())

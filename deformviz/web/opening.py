@@ -75,22 +75,32 @@ def open_files(paths: Sequence[str], on: OnPhoto, tell: Tell = lambda part, word
     order = natural_order({Path(path).name for path in paths})
     files: list[OpenFile] = []
     problems: list[str] = []
+    last = ValueError("expected a file, got none")
     for done, path in enumerate(sorted(paths, key=lambda path: order.index(Path(path).name))):
         name = Path(path).name
         tell(done / len(paths), f"reading {printable(name, 40)}")
         try:
             file = _read(Path(path))
             if file.inspection.checkpoint.kind == "onnx":
+                tell(done / len(paths), f"running {printable(name, 40)} on the photo")
                 runs = sum(one.run is not None for one in files)
-                file = _run_first(file, on, runs, tell, done / len(paths))
+                file, problem = _run_or_weights(file, on, runs)
+                problems += problem
             _check_rows(file)
         except ValueError as error:
-            problems.append(f"{printable(name, 60)}: {error}" if len(paths) > 1 else str(error))
+            problems.append(f"Not opened: {printable(name, 60)}: {error}")
+            last = error
         else:
             files.append(file)
     if not files:
-        raise ValueError(" ".join(problems))
-    opened = Opened(tuple(files), file=len(files) - 1, problems=tuple(problems))
+        raise last if len(paths) == 1 else ValueError(" ".join(problems))
+    drawn = [i for i, sampling in enumerate(files[-1].samplings) if sampling is not None]
+    opened = Opened(
+        tuple(files),
+        file=len(files) - 1,
+        layer=drawn[0] if drawn else 0,
+        problems=tuple(dict.fromkeys(problems)),
+    )
     return with_series(opened)
 
 
@@ -119,14 +129,17 @@ def _check_rows(file: OpenFile) -> None:
         )
 
 
-def _run_first(file: OpenFile, on: OnPhoto, runs: int, tell: Tell, part: float) -> OpenFile:
-    """With the network's run, or by the weights alone where a run is not possible but they tell."""
-    if runs >= MOST_RUNS:
-        if file.rows:
-            return file
-        raise ValueError(f"at most {MOST_RUNS} networks are run at once: open fewer")
-    tell(part, f"running {printable(file.name, 40)} on the photo")
-    return replace(file, run=run_on_photo(file, on))
+def _run_or_weights(file: OpenFile, on: OnPhoto, runs: int) -> tuple[OpenFile, list[str]]:
+    """With its run; by the weights alone, and why, where it cannot be run but they tell."""
+    try:
+        if runs >= MOST_RUNS:
+            raise ValueError(f"at most {MOST_RUNS} networks are run at once: open fewer")
+        return replace(file, run=run_on_photo(file, on)), []
+    except ValueError as error:
+        if not file.rows:
+            raise
+        name = printable(file.name, 60)
+        return file, [f"Not run, and shown by its weights alone: {name}: {error}"]
 
 
 def run_on_photo(file: OpenFile, on: OnPhoto) -> NetworkRun:

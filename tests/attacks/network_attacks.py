@@ -178,5 +178,5 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "no model": (lambda: b"no model", r"Expected a checkpoint"),
     "cut short": (lambda: honest()[:-9], r"Expected a checkpoint|cannot load"),
 }
-"""How each is made, and what its refusal says under limits of 1 GB, 128 MB of maps and, for the loop
-without end, 2 s."""
+"""How each is made, and what its refusal says under limits of 1 GB, 128 MB of maps and, for the
+loop without end, 2 s."""

@@ -199,7 +199,8 @@ export function difference(a, b, state) {
     return { problem: `no difference: one output is ${a.h} × ${a.w}, the other ${b.h} × ${b.w}` };
   }
   const both = [a, b].every((scene) => scene.view.overlays.includes(state.over));
-  if (both && ['field colours', 'magnitude'].includes(state.over)) {
+  const bare = [a, b].some((scene) => scene.O === 0); // static patterns have no output
+  if (both ? ['field colours', 'magnitude'].includes(state.over) || (bare && state.over !== 'mask') : bare) {
     const [one, two] = [a, b].map((scene) => field(scene, nearest(scene, state)));
     const gap = one.dy.map((dy, i) => Math.hypot(dy - two.dy[i], one.dx[i] - two.dx[i]));
     return { values: gap, title: '|Δ A − Δ B| in pixels', scale: 'Cividis' };
