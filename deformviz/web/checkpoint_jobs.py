@@ -31,6 +31,7 @@ Told = dict[str, Any]
 READINGS = ("family", "order", "mask_activation", "outside", "offset_groups")
 """What of a layer's reading can be overridden, by the names of `Layer`."""
 
+PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 NO_MASK = "none"
 _MEASURE = "static"
 
@@ -60,9 +61,16 @@ def open_job(
     normalisation: Normalisation,
     progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> Told:
-    """Open what was uploaded."""
+    """Open what was uploaded; a photo among it is what an .onnx runs on."""
+    photos = [path for path in paths if Path(path).suffix.lower() in PHOTO_SUFFIXES]
+    files = [path for path in paths if path not in photos]
+    if not files:
+        raise ValueError("expected a checkpoint, got a photo: drop an .onnx file with it")
+    photo = accept_photo(photos[-1]) if photos else photo
     on = OnPhoto(photo, example, side, normalisation)
-    return _kept(open_files(paths, on, _told_by(progress)), None, measure, fresh=True)
+    opened = open_files(files, on, _told_by(progress))
+    OPENINGS.drop(session)
+    return {**_kept(opened, None, measure, fresh=True), "photo": photo}
 
 
 def delete_job(

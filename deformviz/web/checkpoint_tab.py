@@ -15,7 +15,7 @@ from .. import examples
 from ..checkpoints import FAMILIES
 from ..checkpoints.family import Activation, Order, Outside
 from . import checkpoint_jobs as jobs
-from .checkpoint_jobs import NO_MASK, READINGS, Told
+from .checkpoint_jobs import NO_MASK, PHOTO_SUFFIXES, READINGS, Told
 from .guard import clear_errors
 from .layer_table import layer_table
 from .opened import OPENINGS
@@ -25,8 +25,8 @@ from .viewer import viewer
 _HELP = (
     '<p class="dv-quiet">Drop .safetensors or what torch.save wrote (.pt, .pth, .ckpt, .bin) and '
     "see each deformable layer, how its channels are read, its static pattern and what is wrong "
-    "with it. Several epochs make a timeline. An .onnx also runs on a photo, which shows how its "
-    "offsets follow the content. Nothing in a file is executed.</p>"
+    "with it. Several epochs make a timeline. An .onnx, alone or with a photo, also runs, which "
+    "shows how its offsets follow the content. Nothing in a file is executed.</p>"
 )
 _LABELS = {
     "order": "channel order",
@@ -70,7 +70,7 @@ def _photo_controls() -> dict[str, Any]:
         photo = gr.File(
             type="filepath",
             label="or drop a photo of your own",
-            file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"],
+            file_types=list(PHOTO_SUFFIXES),
             height=44,
             elem_id="run-photo",
         )

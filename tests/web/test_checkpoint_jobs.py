@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from deformviz.checkpoints import CheckpointError
 from deformviz.web import checkpoint_jobs as jobs
@@ -285,3 +287,18 @@ def test_a_layer_without_a_pattern_says_so(tmp_path: Path) -> None:
     told = look(told["session"], names.index("bbox_head.vfnet…g_refine_dconv"))
     assert told["view"] == gr.skip()
     assert "The picture still shows another layer" in told["words"]
+
+
+def test_a_photo_among_the_files_is_what_a_network_runs_on(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "photo.PNG"
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(photo)
+    asked = []
+    open_files = jobs.open_files
+    monkeypatch.setattr(jobs, "open_files", lambda *a: (asked.append(a), open_files(*a))[1])
+    told = opened_with(path, str(photo))
+    files, on, _ = asked[0]
+    assert (files, on.photo, told["photo"]) == ([path], str(photo), str(photo))
+    with pytest.raises(ValueError, match=r"drop an \.onnx file with it"):
+        opened_with(str(photo))
