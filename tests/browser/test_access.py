@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from checkpoint_page import CheckpointPage
 from explore_page import ExplorePage, query_of
 from playwright.sync_api import Browser, Page
 from tabs import OpenRun, explore_page
@@ -47,6 +48,16 @@ def test_the_page_in_its_states(browser: Browser, server: str, width: int, theme
         page.menu("export")
         assert violations(page.page) == []
     context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_checkpoint_page(browser: Browser, server: str, theme: str) -> None:
+    page = CheckpointPage(browser.new_page(), f"{server}/?__theme={theme}")
+    assert page.lines()  # the timeline is there
+    assert violations(page.page) == []
+    page.look_at("backbone.layer4.0.conv2")
+    assert violations(page.page) == []
+    page.page.close()
 
 
 @pytest.mark.parametrize("operator", ["DRConv", "CoordConv", "Spatial shift"])
