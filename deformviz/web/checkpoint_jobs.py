@@ -223,7 +223,7 @@ def _timeline(opened: Opened, measure: str | None) -> Told:
         return {
             "timeline_box": gr.update(visible=False),
             "measure": gr.update(choices=[], value=None),
-            "timeline": None,
+            "timeline": "",
         }
     choices = measures(series)
     known = [name for _, name in choices]

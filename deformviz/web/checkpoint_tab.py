@@ -140,7 +140,7 @@ def _work(first: Told) -> dict[str, Any]:
             measure = gr.Dropdown(
                 label="over the files", container=False, elem_id="measure", **start["measure"]
             )
-            plot = gr.Plot(first["timeline"], show_label=False, elem_id="timeline")
+            plot = gr.HTML(first["timeline"], elem_id="timeline", padding=False)
     view = viewer(first["view"], "checkpoint-viewer", shares=False)
     return {
         "files": files,

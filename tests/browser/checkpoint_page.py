@@ -64,12 +64,15 @@ class CheckpointPage(ViewerPage):
 
     @property
     def timeline(self) -> Locator:
-        return self.page.locator("#timeline .js-plotly-plot")
+        return self.page.locator("#timeline svg.dv-timeline")
 
     def lines(self) -> list[tuple[str, list[float]]]:
         """The timeline's lines: each layer's name and numbers, the chosen one's last."""
         expect(self.timeline).to_be_visible(timeout=WAIT)
-        found = self.timeline.evaluate("(plot) => plot._fullData.map((d) => [d.name, [...d.y]])")
+        found = self.timeline.evaluate(
+            "(plot) => [...plot.querySelectorAll('[data-layer]')]"
+            ".map(({ dataset }) => [dataset.layer, JSON.parse(dataset.values)])"
+        )
         return [(str(name), list(values)) for name, values in found]
 
     def said(self, pattern: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import gradio as gr
 import numpy as np
@@ -100,7 +101,7 @@ def test_a_file_opens_on_its_first_layer(path: str) -> None:
     assert torch.allclose(points(told["view"]), OFFSETS.reshape(9, 2))  # dy, dx of each tap
     assert "state" in json.loads(told["view"])
     assert not told["files"]["visible"]
-    assert told["timeline"] is None
+    assert told["timeline"] == ""
 
 
 def test_names_and_messages_of_a_file_are_text(path: str) -> None:
@@ -171,26 +172,53 @@ def test_several_files_open_in_natural_order_at_the_last(epochs: list[str]) -> N
     assert torch.allclose(points(told["view"]), 10 * OFFSETS.reshape(9, 2))
 
 
+def lines(timeline: str) -> list[tuple[str, list[float], list[tuple[float, float]]]]:
+    """Name, numbers and the dots' places of each line of the timeline, the chosen one's last."""
+    found = []
+    for group in ElementTree.fromstring(timeline).iter("g"):
+        places = [
+            (float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in group.iter("circle")
+        ]
+        numbers = json.loads(group.attrib["data-values"])
+        found.append((group.attrib["data-layer"], numbers, places))
+    return found
+
+
+SIZE = math.sqrt(float(OFFSETS.reshape(9, 2).norm(dim=1).square().mean()))
+"""Of the first epoch's static offsets: the root mean square of their lengths."""
+
+
 def test_the_timeline_says_how_large_the_static_offsets_are(epochs: list[str]) -> None:
-    figure = opened_with(*epochs)["timeline"]
-    other, chosen = figure.data
-    lengths = OFFSETS.reshape(9, 2).norm(dim=1)
-    size = math.sqrt(float(lengths.square().mean()))
-    assert chosen.name == "a"
-    assert chosen.y == pytest.approx((size, 2 * size, 10 * size), rel=1e-5)
-    assert other.y == (0, 0, 0)
-    assert "<img" not in other.name
-    assert figure.layout.xaxis.ticktext == ("epoch_1", "epoch_2", "epoch_10")
-    assert figure.layout.yaxis.range[1] >= 10 * size
+    timeline = opened_with(*epochs)["timeline"]
+    other, (name, numbers, places) = lines(timeline)
+    assert name == "a"
+    assert numbers == pytest.approx([SIZE, 2 * SIZE, 10 * SIZE], rel=1e-5)
+    assert other[:2] == (HOSTILE, [0, 0, 0])
+    x, y = np.array(places).T
+    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)
+    zero = other[2][0][1]
+    assert zero - y == pytest.approx((zero - y[0]) * np.array([1, 2, 10]), abs=0.6)
+    assert y.min() > 0
+    words = [text.text for text in ElementTree.fromstring(timeline).iter("text")]
+    assert words[-3:] == ["epoch_1", "epoch_2", "epoch_10"]
 
 
 def test_a_change_stands_at_the_file_that_it_leads_to(epochs: list[str]) -> None:
     session = opened_with(*epochs)["session"]
-    told = jobs.measure_job(session, "pattern")
-    chosen = told["timeline"].data[-1]
-    size = math.sqrt(float(OFFSETS.reshape(9, 2).norm(dim=1).square().mean()))
-    assert chosen.x == (1, 2)
-    assert chosen.y == pytest.approx((size, 8 * size), rel=1e-5)
+    _, (_, sizes, before) = lines(jobs.measure_job(session, "static")["timeline"])
+    _, (_, changes, places) = lines(jobs.measure_job(session, "pattern")["timeline"])
+    assert len(sizes) == 3
+    assert changes == pytest.approx([SIZE, 8 * SIZE], rel=1e-5)
+    assert [x for x, _ in places] == [x for x, _ in before[1:]]
+
+
+def test_a_layer_that_exploded_does_not_flatten_the_chosen_one() -> None:
+    timeline = jobs.shown(jobs.example_opened())["timeline"]
+    *others, (name, numbers, places) = lines(timeline)
+    assert name == "backbone.layer2.0.conv2"
+    heights = [y for _, y in places]
+    assert max(heights) - min(heights) > 50
+    assert max(max(values) for _, values, _ in others) > 20 * max(numbers)
 
 
 def test_another_file_is_shown_at_the_same_layer(epochs: list[str]) -> None:
@@ -231,7 +259,7 @@ def test_files_of_two_networks_open_without_a_timeline(path: str, tmp_path: Path
         {"b.weight": torch.rand(4, 4, 3, 3), "b.conv_offset.weight": torch.rand(18, 4, 3, 3)}, other
     )
     told = opened_with(path, str(other))
-    assert told["timeline"] is None
+    assert told["timeline"] == ""
     assert "no deformable layer in common" in told["words"]
     assert cells(told["table"])[0][0] == "b"  # other.pth is behind net.pth
 
