@@ -20,9 +20,10 @@ from .explore_tab import accept_photo
 from .layer_table import elided, table_html
 from .layer_view import draw_layer
 from .layer_words import words_html
-from .made_up import write_example
+from .made_up_epochs import write_epochs
+from .made_up_network import MadeUpNetwork, write_network
 from .opened import OPENINGS, Opened
-from .opening import OnPhoto, Tell, open_files, read_otherwise, run_again
+from .opening import OnPhoto, Tell, open_files, open_network, read_otherwise, run_again
 from .timeline import measures, timeline
 
 Told = dict[str, Any]
@@ -38,9 +39,16 @@ _MEASURE = "static"
 
 @lru_cache(maxsize=1)
 def example_opened() -> Opened:
-    """The made-up example, at a layer that has learned something."""
+    """The made-up network, which ran on a photo."""
     folder = Path(tempfile.mkdtemp(prefix="deformviz-example-"))
-    return open_files([str(path) for path in write_example(folder)], OnPhoto())
+    return open_network(write_network(folder), MadeUpNetwork(), OnPhoto())
+
+
+@lru_cache(maxsize=1)
+def epochs_opened() -> Opened:
+    """The made-up checkpoints of a training."""
+    folder = Path(tempfile.mkdtemp(prefix="deformviz-example-"))
+    return open_files([str(path) for path in write_epochs(folder)], OnPhoto())
 
 
 def opened_by(session: str | None) -> Opened:
@@ -95,7 +103,13 @@ def example_job(session: str | None, measure: str | None) -> Told:
     """Close what is open, and go back to the example."""
     OPENINGS.drop(session)
     told = shown(example_opened(), measure, fresh=True)
-    return {**told, "session": None, "file": None}
+    return {**told, "session": None, "file": None, "photo": None, "example": OnPhoto.example}
+
+
+def epochs_job(session: str | None, measure: str | None) -> Told:
+    """Open the made-up checkpoints."""
+    OPENINGS.drop(session)
+    return {**_kept(epochs_opened(), None, measure, fresh=True), "file": None}
 
 
 def look_job(session: str | None, measure: str | None, event: gr.EventData) -> Told:

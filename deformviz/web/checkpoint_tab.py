@@ -1,6 +1,6 @@
 """The Checkpoint tab: what a trained network's deformable layers do, and what is wrong with them.
 
-Nothing in a file is executed. Opens on a made-up example, so that there is something to see.
+Nothing in a file is executed. Opens on a made-up network, so that there is something to see.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def build() -> None:
     session = gr.State(None, time_to_live=3600, delete_callback=OPENINGS.drop)
     with gr.Row(elem_id="checkpoint"):
         with gr.Column(elem_id="checkpoint-controls", scale=0, min_width=272):
-            controls = _file_controls() | _photo_controls() | _reading_controls(first)
+            controls = _file_controls() | _photo_controls(first) | _reading_controls(first)
         with gr.Column(elem_id="checkpoint-work", scale=1, min_width=0):
             work = _work(first)
     _connect({"session": session, **controls, **work})
@@ -55,15 +55,17 @@ def _file_controls() -> dict[str, Any]:
         height=96,
         elem_id="checkpoint-file",
     )
-    again = gr.Button("open the made-up example", size="sm", elem_id="again")
+    with gr.Row(elem_id="made-up"):
+        network = gr.Button("made-up network", size="sm", elem_id="made-up-network")
+        epochs = gr.Button("made-up epochs", size="sm", elem_id="made-up-epochs")
     gr.HTML(_HELP, padding=False)
-    return {"file": file, "again": again}
+    return {"file": file, "made_up_network": network, "made_up_epochs": epochs}
 
 
-def _photo_controls() -> dict[str, Any]:
-    """What an .onnx runs on; shown when there is one."""
+def _photo_controls(shown: Told) -> dict[str, Any]:
+    """What a network runs on; shown when there is one."""
     first = OnPhoto()
-    with gr.Column(visible=False, elem_id="checkpoint-photo") as box:
+    with gr.Column(elem_id="checkpoint-photo", **_as_arguments(shown["photo_box"])) as box:
         example = gr.Radio(
             examples.names(), value=first.example, label="photo", elem_id="run-example"
         )
@@ -107,7 +109,7 @@ def _reading_controls(first: Told) -> dict[str, Any]:
         "mask_activation": [NO_MASK, *get_args(Activation)],
         "outside": list(get_args(Outside)),
     }
-    with gr.Column(elem_id="readings") as box:
+    with gr.Column(elem_id="readings", **_as_arguments(first["reading_box"])) as box:
         c: dict[str, Any] = {
             name: gr.Dropdown(
                 options, label=_LABELS.get(name, name), elem_id=name, **_as_arguments(first[name])
@@ -189,7 +191,8 @@ def _connect(c: dict[str, Any]) -> None:
     on(c["file"].upload, jobs.open_job, [c["file"], *on_photo], busy)
     on(c["file"].delete, jobs.delete_job, [c["file"], *on_photo], busy)
     on(c["file"].clear, jobs.example_job, known, quick)
-    on(c["again"].click, jobs.example_job, known, quick)
+    on(c["made_up_network"].click, jobs.example_job, known, quick)
+    on(c["made_up_epochs"].click, jobs.epochs_job, known, quick)
     on(c["table"].select, jobs.look_job, known, quick)
     on(c["files"].input, jobs.file_job, [*known, c["files"]], quick)
     on(c["compare"].click, jobs.compare_job, known, quick)

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import nn
+
 from ..geometry import once
 from ..inspection import Inspection, LayerInspection, LayerRun, NetworkRun, Series
 from ..sampling import Sampling
@@ -31,12 +33,14 @@ class OpenFile:
         name: its own, without its folder.
         inspection: its layers by the weights alone.
         run: the network on a photo, where the file can be run.
+        network: the live network that runs, where it is not the file itself.
     """
 
     path: Path
     name: str
     inspection: Inspection
     run: NetworkRun | None = None
+    network: nn.Module | None = None
 
     @property
     def rows(self) -> tuple[LayerInspection, ...] | tuple[LayerRun, ...]:

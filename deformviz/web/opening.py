@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from torch import nn
+
 from .. import examples
 from ..analysis import Thresholds
-from ..checkpoints import CheckpointError, Layer, Limits, RunLimits, run_onnx_confined
+from ..checkpoints import CheckpointError, Layer, Limits, RunLimits, run_on_image, run_onnx_confined
 from ..checkpoints.pictures import Normalisation
 from ..images import decode
 from ..inspection import (
@@ -27,6 +30,7 @@ from ..inspection import (
     series_of_runs,
 )
 from ..inspection.printable import printable
+from ..sampling import Sampling
 from .asked import whole
 from .opened import Opened, OpenFile
 from .slots import child_slot
@@ -143,17 +147,27 @@ def _run_or_weights(file: OpenFile, on: OnPhoto, runs: int) -> tuple[OpenFile, l
 
 
 def run_on_photo(file: OpenFile, on: OnPhoto) -> NetworkRun:
-    """Run an .onnx file in a child of its own, and measure what it did.
+    """Run a network, and measure what it did.
 
     Raises:
         ValueError: no photo, or no network that can be run; the message says what to do.
     """
     pixels = decode(on.path, max_side=whole("working size", on.side)).pixels
+    if file.network is not None:
+        samplings: list[Sampling] = run_on_image(
+            file.network, pixels, normalisation=on.normalisation
+        )
+    else:
+        samplings = _run_file(file.path, pixels, on.normalisation)
+    layers = [row.layer for row in file.inspection.layers]
+    return inspect_network(samplings, pixels, file.name, layers=layers)
+
+
+def _run_file(path: Path, pixels: np.ndarray, normalisation: Normalisation) -> list[Sampling]:
+    """An .onnx file, in a child of its own."""
     with child_slot():
         try:
-            samplings = run_onnx_confined(
-                file.path, pixels, normalisation=on.normalisation, limits=RUN
-            )
+            samplings = run_onnx_confined(path, pixels, normalisation=normalisation, limits=RUN)
         except ImportError as error:
             raise ValueError(f"This server cannot run networks: {error}.") from None
     if not samplings:
@@ -162,8 +176,13 @@ def run_on_photo(file: OpenFile, on: OnPhoto) -> NetworkRun:
             "dynamo=True, opset_version=19), which writes one for each torchvision.ops."
             "deform_conv2d."
         )
-    layers = [row.layer for row in file.inspection.layers]
-    return inspect_network(samplings, pixels, file.name, layers=layers)
+    return samplings
+
+
+def open_network(path: Path, network: nn.Module, on: OnPhoto) -> Opened:
+    """A live network, which ran on the photo, and the file of its weights."""
+    file = replace(_read(path), network=network)
+    return Opened((replace(file, run=run_on_photo(file, on)),))
 
 
 def run_again(opened: Opened, on: OnPhoto, tell: Tell = lambda part, words: None) -> Opened:

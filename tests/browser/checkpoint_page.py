@@ -20,7 +20,7 @@ class CheckpointPage(ViewerPage):
         super().__init__(page)
         page.goto(address)
         page.get_by_role("tab", name="Checkpoint").click()
-        self.wait_for("example_epoch_10")
+        self.wait_for("made-up network")
         self.wait_loaded()
 
     def drop(self, *files: Path) -> None:

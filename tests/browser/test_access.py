@@ -53,9 +53,11 @@ def test_the_page_in_its_states(browser: Browser, server: str, width: int, theme
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_checkpoint_page(browser: Browser, server: str, theme: str) -> None:
     page = CheckpointPage(browser.new_page(), f"{server}/?__theme={theme}")
-    assert page.lines()  # the timeline is there
     assert violations(page.page) == []
+    page.page.get_by_role("button", name="made-up epochs").click()
+    page.wait_for("example_epoch_10")
     page.look_at("backbone.layer4.0.conv2")
+    assert page.lines()
     assert violations(page.page) == []
     page.page.close()
 

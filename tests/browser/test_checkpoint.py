@@ -175,7 +175,7 @@ def test_a_damaged_file_says_what_to_do_and_leaves_the_rest(
     broken.write_bytes(b"PK\3\4 and no more")
     checkpoint.drop(broken)
     expect(checkpoint.toast).to_contain_text("damaged or cut short. Download", timeout=WAIT)
-    assert "example_epoch_10" in checkpoint.shown
+    assert "made-up network" in checkpoint.shown
 
 
 def test_a_published_checkpoint(checkpoint: CheckpointPage, shared_data: Path) -> None:

@@ -213,7 +213,7 @@ def test_a_change_stands_at_the_file_that_it_leads_to(epochs: list[str]) -> None
 
 
 def test_a_layer_that_exploded_does_not_flatten_the_chosen_one() -> None:
-    timeline = jobs.shown(jobs.example_opened())["timeline"]
+    timeline = jobs.shown(jobs.epochs_opened())["timeline"]
     *others, (name, numbers, places) = lines(timeline)
     assert name == "backbone.layer2.0.conv2"
     heights = [y for _, y in places]
@@ -271,14 +271,47 @@ def test_one_file_less_leaves_the_others(epochs: list[str]) -> None:
     assert [name for name, _ in told["files"]["choices"]] == ["epoch_1.pth", "epoch_2.pth"]
     told = jobs.delete_job([epochs[0]], told["session"], None, *PHOTO, gone, quiet)
     assert told["session"] is None
-    assert "backbone" in told["table"]
+    assert "untrained" in told["table"]
 
 
 # ---------------------------------------------------------------------------------- the example
 
 
-def test_the_example_shows_what_goes_wrong() -> None:
-    told = jobs.shown(jobs.example_opened())
+def test_the_made_up_network_follows_the_photo() -> None:
+    """Offsets are the gradient of the map's mean colour, smoothed as Sobel's filter does."""
+    told = jobs.shown(jobs.example_opened(), fresh=True)
+    found = {row[0]: row[-1] for row in cells(told["table"])}
+    assert found == {"layer1": "none", "layer2": "none", "layer3": "none",
+                     "untrained": "dead"}  # fmt: skip
+    run = jobs.example_opened().shown.run
+    assert run is not None
+    assert all(row.verified is not None and row.verified.ok for row in run.layers[:3])
+    first = run.layers[0].sampling
+    assert first.input is not None
+    grey = first.input.mean(dim=0).numpy()
+    middle = first.offset[0, 4].numpy()  # the middle tap's: [2, h, w]
+    for axis, found_along in enumerate(middle):
+        step = np.swapaxes(grey, 0, axis)
+        change = (step[2:] - step[:-2]) / 2
+        smooth = (change[:, :-2] + 2 * change[:, 1:-1] + change[:, 2:]) / 4
+        assert np.allclose(np.swapaxes(found_along, 0, axis)[1:-1, 1:-1], 24 * smooth, atol=1e-4)
+    below = json.loads(told["view"])["below"]
+    assert below == []
+    deep = json.loads(look(None, 2)["view"])  # type: ignore[arg-type]
+    assert [layer["name"] for layer in deep["below"]] == ["layer2", "layer1"]
+
+
+def test_the_made_up_network_runs_on_another_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet: Any = lambda *_, **__: None  # noqa: E731
+    told = jobs.example_photo_job(None, None, None, "coffee", 64, "unit", quiet)
+    run = jobs.opened_by(told["session"]).shown.run
+    assert run is not None
+    assert max(run.photo.shape) == 64
+    assert jobs.example_job(told["session"], None)["session"] is None
+
+
+def test_the_made_up_epochs_show_what_goes_wrong() -> None:
+    told = jobs.shown(jobs.epochs_opened())
     assert [(row[0], row[-1]) for row in cells(told["table"])] == [
         ("backbone.layer2.0.conv2", "none"),
         ("backbone.layer3.0.conv2", "none"),

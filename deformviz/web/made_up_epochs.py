@@ -1,4 +1,4 @@
-"""The worked example of the Checkpoint tab: checkpoints of a made-up network, written by code.
+"""A worked example of the Checkpoint tab: the checkpoints of a made-up network, written by code.
 
 Nobody trained it. Its layers do what those of trained networks do, and what goes wrong with them:
 one dilates, one turns, one explodes, one never learned.
@@ -19,13 +19,13 @@ _CHANNELS = 8
 _TAPS = torch.cartesian_prod(torch.arange(-1.0, 2.0), torch.arange(-1.0, 2.0))  # [9, 2], (y, x)
 
 
-def write_example(folder: Path) -> list[Path]:
+def write_epochs(folder: Path) -> list[Path]:
     """Write one file an epoch, of mmcv's layout, and return them in no order.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     files = write_example(Path(folder))
+        ...     files = write_epochs(Path(folder))
         >>> sorted(file.name for file in files)[0]
         'example_epoch_1.safetensors'
     """
