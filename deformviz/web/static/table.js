@@ -1,5 +1,4 @@
 /* The table of layers: a click or a key chooses a row, a search hides the others. */
-/* global element, trigger, watch */
 
 const FEW = 8; // rows that need no search
 const rows = () => [...element.querySelectorAll('tr[data-index]')];
