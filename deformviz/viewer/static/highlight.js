@@ -8,11 +8,11 @@ const MANY_LIT = 90; // and of half of all and more, that the picture is
 const DIMMED = [0, 0, 0, 120];
 
 export class Highlight {
-  /** @param image, output the panes; canvases of its own lie under their points. */
+  /** @param image, output the panes; canvases of its own lie under their shade and points. */
   constructor(image, output) {
     this.layers = [image, output].map((pane) => {
       const canvas = element('canvas', { class: 'dv-highlight' });
-      pane.overlay.before(canvas);
+      pane.shade.before(canvas);
       canvas.hidden = true;
       return { pane, canvas };
     });
