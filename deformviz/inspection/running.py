@@ -15,12 +15,13 @@ from ..analysis import OffsetWeights, Thresholds
 from ..checkpoints import (
     CheckpointError,
     Layer,
+    RunLimits,
     find_layers,
     load_exported,
     load_model,
     run_exported,
     run_on_image,
-    run_onnx,
+    run_onnx_confined,
 )
 from ..checkpoints.models import unwrapped
 from ..checkpoints.pictures import Normalisation, photo_pixels
@@ -31,6 +32,9 @@ from .weights import inspect_checkpoint
 
 _UNREAD = "is not recorded"
 """What `capture` warns of."""
+
+_LIMITS = RunLimits(seconds=600, memory_bytes=16 << 30, answer_bytes=4 << 30)
+"""Of an .onnx file on one's own machine: a large network has its time, a bomb still ends."""
 
 
 def run_checkpoint(
@@ -46,9 +50,9 @@ def run_checkpoint(
 ) -> NetworkRun:
     """Run a network on a photo, and look at each of its deformable layers.
 
-    An .onnx file runs by onnxruntime and holds no code. A .pt2 file is a program that may do
-    anything, and runs for those who trust it. A state dict holds weights alone, and runs in your
-    own model.
+    An .onnx file holds no code, and runs by onnxruntime in a process with limits. A .pt2 file is a
+    program that may do anything, and runs for those who trust it. A state dict holds weights
+    alone, and runs in your own model.
 
     Args:
         path: a checkpoint, or a .pt2 file.
@@ -94,7 +98,9 @@ def run_checkpoint(
             read_tensors = inspection.checkpoint.tensors
             if inspection.checkpoint.kind == "onnx":
                 _refuse_model(model, "An .onnx file")
-                samplings = run_onnx(path, photo, size=size, normalisation=normalisation)
+                samplings = run_onnx_confined(
+                    path, photo, size=size, normalisation=normalisation, limits=_LIMITS
+                )
             else:
                 own = _own(path, model, strict)
                 notes += _missing(own, inspection.checkpoint.shapes)
