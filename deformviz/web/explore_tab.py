@@ -214,9 +214,10 @@ def _connect(
     @clear_errors
     def follow_link(request: gr.Request) -> dict[Any, Any]:
         """Open what the address asks for; without a query, the example is there already."""
-        link = from_query(dict(request.query_params), first)
-        if link == Link(first, ViewState(), None, ()):
-            return {view: gr.skip()}  # Gradio takes an empty answer for a missing one
+        query = dict(request.query_params)
+        if all(name.startswith("__") for name in query):  # Gradio's own, such as the theme
+            return {view: gr.skip()}  # an empty answer would be taken for a missing one
+        link = from_query(query, first)
         try:
             text = open_link(link, device)
         except ValueError as error:  # each value was allowed, together they are not

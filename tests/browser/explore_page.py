@@ -38,7 +38,8 @@ class ExplorePage(ViewerPage):
 
     def goto(self, **query: Any) -> None:
         """Open a link and wait for nothing."""
-        self.page.goto(f"{self.address}/?{urlencode(query)}" if query else self.address)
+        address = f"{self.address}/?{urlencode(query)}" if query else self.address
+        self.page.goto(address, wait_until="commit")
 
     # --- Gradio's controls ---------------------------------------------------------------------
 

@@ -217,7 +217,7 @@ def test_the_comparison_can_be_ended(comparing: ExplorePage) -> None:
     assert button.inner_text() == "compare"
     assert comparing.canvas(OUTPUT) is None
     assert comparing.text("output-name") == "output"
-    assert comparing.clip(OUTPUT).locator(".dv-legend").is_hidden()
+    assert comparing.clip(OUTPUT).locator(".dv-legend:not(.dv-highlight-legend)").is_hidden()
     assert_shows(comparing.seen(), sampling_of(OTHER), *POSITION)
     comparing.operator("Convolution")
     assert_shows(comparing.seen(), sampling_of(replace(KEPT, operator="Convolution")), *POSITION)

@@ -115,7 +115,7 @@ def test_the_field_its_length_and_the_mask(explore: ExplorePage) -> None:
                 assert_wheel(explore, palette, f"Δ of tap {tap}", top)
         explore.over("none")
         assert explore.canvas(IMAGE) is None
-        assert not explore.clip(IMAGE).locator(".dv-legend").is_visible()
+        assert not explore.clip(IMAGE).locator(".dv-legend:not(.dv-highlight-legend)").is_visible()
 
 
 def assert_wheel(viewer: ViewerPage, palette: FieldPalette, title: str, top: float) -> None:
@@ -143,7 +143,7 @@ def test_regions_and_their_shares(explore: ExplorePage) -> None:
         assert [numbers(line)[1] for line in swatches] == pytest.approx(100 * share, abs=0.51)
         colors = (
             explore.clip(IMAGE)
-            .locator(".dv-legend i")
+            .locator(".dv-legend:not(.dv-highlight-legend) i")
             .evaluate_all("(nodes) => nodes.map((node) => getComputedStyle(node).backgroundColor)")
         )
         assert [[int(v) for v in numbers(color)] for color in colors] == index_rgb(5).tolist()

@@ -247,7 +247,7 @@ class ViewerPage:
         return self.root.locator(f'[data-part="{part}"]').inner_text()
 
     def legend(self, figure: str = IMAGE) -> str:
-        return self.clip(figure).locator(".dv-legend").inner_text()
+        return self.clip(figure).locator(".dv-legend:not(.dv-highlight-legend)").inner_text()
 
     def canvas(self, figure: str = IMAGE, kind: str = "values") -> np.ndarray | None:
         """The colours over a pane: [h, w, 4] uint8, or None where none lie there."""
@@ -255,7 +255,7 @@ class ViewerPage:
 
     def legend_canvas(self, figure: str = IMAGE) -> np.ndarray:
         """The wheel of directions in a legend: [n, n, 4] uint8."""
-        found = _pixels(self.clip(figure).locator(".dv-legend canvas"))
+        found = _pixels(self.clip(figure).locator(".dv-legend:not(.dv-highlight-legend) canvas"))
         assert found is not None
         return found
 

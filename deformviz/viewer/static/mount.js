@@ -3,9 +3,8 @@
 import { element } from './dom.js';
 import { Viewer } from './viewer.js';
 
-/** @param share is told the link's query, whenever the state has changed. */
-export function mount(root, share) {
-  root.viewer ??= new Viewer(root, share);
+export function mount(root) {
+  root.viewer ??= new Viewer(root);
   return root.viewer;
 }
 
@@ -20,7 +19,8 @@ const PATIENCE = 10000; // milliseconds for a link's picture
  */
 export function mountInPage(root, base, props, watch, shares, first) {
   const early = shares ? takeEarly(root) : null;
-  const viewer = mount(early ?? root, shares ? shareInAddress : undefined);
+  const viewer = mount(early ?? root);
+  if (shares) viewer.share = shareInAddress;
   viewer.controls.action('link').hidden = !shares;
   let shown = early?.dataset.value === 'first' ? first : null;
   const show = () => {
@@ -29,6 +29,7 @@ export function mountInPage(root, base, props, watch, shares, first) {
     viewer.show(viewOf(shown, base));
   };
   watch('value', show);
+  if (early) viewer.tellState(); // before, the address had to stay as Gradio is to read it
   if (shares && props.value === first && linkAsks()) setTimeout(show, PATIENCE);
   else show();
 }
@@ -41,7 +42,7 @@ function viewOf(text, base) {
 }
 
 /** Whether the address has a picture of its own under way: the example would only flash up. */
-const linkAsks = () => new URLSearchParams(window.location.search).has('operator');
+const linkAsks = () => [...new URLSearchParams(window.location.search).keys()].some((name) => !name.startsWith('__'));
 
 // --- before Gradio -----------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ export function mountEarly(id, base) {
   document.body.append(place);
   const root = place.querySelector('.dv-viewer');
   root.dataset.value = 'first';
-  mount(root, shareInAddress).show(viewOf(found.props.value, base));
+  mount(root).show(viewOf(found.props.value, base));
 }
 
 /** Gradio's own rule. */

@@ -26,10 +26,10 @@ import { firstState, matrixOf, stateQuery, unmoved } from './state.js';
 const LAYERS = ['arrows', 'over', 'tap', 'group', 'palette', 'output_channel'];
 
 export class Viewer {
-  /** @param root the element of viewer.html; `share` is told a link's query when it changes. */
-  constructor(root, share = () => {}) {
+  /** @param root the element of viewer.html. */
+  constructor(root) {
     this.root = root;
-    this.share = share;
+    this.share = () => {}; // is told the link's query, whenever the state has changed
     this.state = firstState();
     this.edit = unmoved();
     this.a = this.makeSide('a');
