@@ -39,9 +39,9 @@ _MEASURE = "static"
 
 @lru_cache(maxsize=1)
 def example_opened() -> Opened:
-    """The made-up network, which ran on a photo."""
+    """The made-up network, which ran on a photo, at its deepest layer that learned something."""
     folder = Path(tempfile.mkdtemp(prefix="deformviz-example-"))
-    return open_network(write_network(folder), MadeUpNetwork(), OnPhoto())
+    return open_network(write_network(folder), MadeUpNetwork(), OnPhoto(), layer=2)
 
 
 @lru_cache(maxsize=1)

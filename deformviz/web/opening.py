@@ -179,10 +179,10 @@ def _run_file(path: Path, pixels: np.ndarray, normalisation: Normalisation) -> l
     return samplings
 
 
-def open_network(path: Path, network: nn.Module, on: OnPhoto) -> Opened:
-    """A live network, which ran on the photo, and the file of its weights."""
+def open_network(path: Path, network: nn.Module, on: OnPhoto, layer: int = 0) -> Opened:
+    """A live network, which ran on the photo, and the file of its weights; at one of its layers."""
     file = replace(_read(path), network=network)
-    return Opened((replace(file, run=run_on_photo(file, on)),))
+    return Opened((replace(file, run=run_on_photo(file, on)),), layer=layer)
 
 
 def run_again(opened: Opened, on: OnPhoto, tell: Tell = lambda part, words: None) -> Opened:

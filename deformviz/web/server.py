@@ -106,10 +106,8 @@ def _theme() -> gr.themes.Base:
 
 def _thumbnails() -> str:
     """A rule for each example, which shows it on its radio button."""
-    rule = (
-        ':is(#example, #run-example) label[data-testid="{name}-radio-label"]'
-        " {{ background-image: url({uri}); }}"
-    )
+    label = 'label[data-testid="{name}-radio-label"]'
+    rule = f"#example {label}, #run-example {label} {{{{ background-image: url({{uri}}); }}}}"
     return "\n".join(
         rule.format(name=name, uri=to_data_uri(decode(examples.path(name), max_side=96).pixels))
         for name in examples.names()
