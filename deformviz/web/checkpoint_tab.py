@@ -38,7 +38,8 @@ _LABELS = {
 def build() -> None:
     """Lay the tab out, and connect it."""
     first = jobs.shown(jobs.example_opened(), fresh=True)
-    session = gr.State(None, time_to_live=3600, delete_callback=OPENINGS.drop)
+    # A name alone, for as long as the page is open; what it stands for is bounded where it is kept.
+    session = gr.State(None, delete_callback=OPENINGS.drop)
     with gr.Row(elem_id="checkpoint"):
         with gr.Column(elem_id="checkpoint-controls", scale=0, min_width=272):
             controls = _file_controls() | _photo_controls(first) | _reading_controls(first)

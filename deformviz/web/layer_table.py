@@ -52,11 +52,17 @@ def layer_table(value: str, elem_id: str) -> gr.HTML:
         value,
         html_template='<div class="dv-layers"><input type="search" aria-label="search the layers" '
         'placeholder="search" hidden><div class="dv-rows">${value}</div></div>',
-        js_on_load=_SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=_script(),
         apply_default_css=False,
         padding=False,
         elem_id=elem_id,
     )
+
+
+def _script() -> str:
+    """What the component runs in the browser."""
+    source = _SCRIPT.read_text(encoding="utf-8").replace("export function", "function")
+    return f"{source}\nmountTable(element, trigger, watch);"
 
 
 def table_html(file: OpenFile, chosen: int) -> str:
@@ -66,7 +72,7 @@ def table_html(file: OpenFile, chosen: int) -> str:
         file: what is open.
         chosen: the row that is looked at.
     """
-    columns, cells = _OF_WEIGHTS, [_of_weights(row) for row in file.inspection.layers]
+    columns, cells = _OF_WEIGHTS, [_of_weights(row) for row in file.found]
     if file.run is not None:
         columns, cells = _OF_RUN, [_of_run(row) for row in file.run.layers]
     head = "".join(_head(name, title) for name, title in {"layer": "", **columns}.items())

@@ -33,7 +33,8 @@ def words_html(opened: Opened) -> str:
             lines.append(f"Assumed: {escape(assumed)}; correct it with the controls.")
         if row.sampling is None:
             lines.append(f"{_safe(row.note)} The picture still shows another layer.")
-    notes = [*opened.shown.inspection.checkpoint.notes, opened.series_note]
+    inspection = opened.shown.inspection
+    notes = [*(inspection.checkpoint.notes if inspection else ()), opened.series_note]
     lines += [_safe(note) + "." * (not note.endswith(".")) for note in notes if note]
     return (
         f"<p>{' '.join(lines)}</p>{_listed(findings, where)}"

@@ -31,35 +31,40 @@ class OpenFile:
     Attributes:
         path: of the upload.
         name: its own, without its folder.
-        inspection: its layers by the weights alone.
+        inspection: its layers by the weights alone; None where the file names no weights.
         run: the network on a photo, where the file can be run.
         network: the live network that runs, where it is not the file itself.
     """
 
     path: Path
     name: str
-    inspection: Inspection
+    inspection: Inspection | None
     run: NetworkRun | None = None
     network: nn.Module | None = None
 
     @property
     def rows(self) -> tuple[LayerInspection, ...] | tuple[LayerRun, ...]:
         """The layers as the table lists them: those that ran, or else those in the file."""
-        return self.inspection.layers if self.run is None else self.run.layers
+        return self.found if self.run is None else self.run.layers
 
     @property
     def names(self) -> list[str]:
         """Of the rows; a second call of a layer is numbered."""
         if self.run is not None:
             return [row.sampling.name for row in self.run.layers]
-        return [row.layer.name for row in self.inspection.layers]
+        return [row.layer.name for row in self.found]
+
+    @property
+    def found(self) -> tuple[LayerInspection, ...]:
+        """The layers by the weights alone."""
+        return () if self.inspection is None else self.inspection.layers
 
     @property
     def samplings(self) -> list[Sampling | None]:
         """The rows' records; None where there is nothing to draw."""
         if self.run is not None:
             return [row.sampling for row in self.run.layers]
-        return [row.sampling for row in self.inspection.layers]
+        return [row.sampling for row in self.found]
 
 
 @dataclass(frozen=True, eq=False)

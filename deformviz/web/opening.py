@@ -19,7 +19,6 @@ from ..checkpoints.pictures import Normalisation
 from ..images import decode
 from ..inspection import (
     MAP_SIZE,
-    Inspection,
     NetworkRun,
     Series,
     inspect_checkpoint,
@@ -85,7 +84,7 @@ def open_files(paths: Sequence[str], on: OnPhoto, tell: Tell = lambda part, word
         tell(done / len(paths), f"reading {printable(name, 40)}")
         try:
             file = _read(Path(path))
-            if file.inspection.checkpoint.kind == "onnx":
+            if file.inspection is None or file.inspection.checkpoint.kind == "onnx":
                 tell(done / len(paths), f"running {printable(name, 40)} on the photo")
                 runs = sum(one.run is not None for one in files)
                 file, problem = _run_or_weights(file, on, runs)
@@ -120,13 +119,18 @@ def _check_amount(paths: Sequence[str]) -> None:
 
 
 def _read(path: Path) -> OpenFile:
-    with child_slot():
-        return OpenFile(path, path.name, inspect_checkpoint(path, limits=READ))
+    try:
+        with child_slot():
+            return OpenFile(path, path.name, inspect_checkpoint(path, limits=READ))
+    except CheckpointError:
+        if path.suffix.lower() != ".onnx":
+            raise
+        return OpenFile(path, path.name, None)  # a graph may have its weights in nodes of its own
 
 
 def _check_rows(file: OpenFile) -> None:
     if not file.rows:
-        count = len(file.inspection.checkpoint.shapes)
+        count = 0 if file.inspection is None else len(file.inspection.checkpoint.shapes)
         raise ValueError(
             f"no deformable layer of a known code base was found among its {count:,} tensors. "
             "If the offsets have names of their own, see the list of code bases in the README."
@@ -159,7 +163,7 @@ def run_on_photo(file: OpenFile, on: OnPhoto) -> NetworkRun:
         )
     else:
         samplings = _run_file(file.path, pixels, on.normalisation)
-    layers = [row.layer for row in file.inspection.layers]
+    layers = [row.layer for row in file.found]
     return inspect_network(samplings, pixels, file.name, layers=layers)
 
 
@@ -213,13 +217,18 @@ def _series(files: Sequence[OpenFile]) -> Series:
     runs = [file.run for file in files if file.run is not None]
     if len(runs) == len(files):
         return series_of_runs(runs)
-    return series_of_checkpoints([file.inspection for file in files])
+    inspections = [file.inspection for file in files if file.inspection is not None]
+    if len(inspections) < len(files):
+        raise CheckpointError("Files that were run and files that were not have no timeline.")
+    return series_of_checkpoints(inspections)
 
 
 def read_otherwise(opened: Opened, layer: Layer) -> Opened:
     """The layer that is looked at, read as a person knows better."""
     file = opened.shown
-    inspection: Inspection = file.inspection
+    inspection = file.inspection
+    if inspection is None:
+        raise ValueError("this file names no weights that could be read in another way")
     rows = list(inspection.layers)
     rows[opened.layer] = inspect_layer(inspection.checkpoint, layer, MAP_SIZE, Thresholds())
     return with_series(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +85,7 @@ def test_the_child_can_do_nothing_else(
     """By the time that it looks at the file."""
     spy = f"""
 import os
+import signal
 from deformviz.checkpoints import onnx_child
 from deformviz.checkpoints.errors import CheckpointError
 def attack(*_):
@@ -176,3 +179,35 @@ def test_onnxruntime_reports_to_nobody(quarantine: Path) -> None:
         env={**os.environ, "TMPDIR": str(quarantine), "HOME": str(quarantine)},
     )
     assert list(quarantine.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has such a signal")
+def test_the_child_ends_with_a_parent_that_is_killed() -> None:
+    child = START.replace("\nmain()\n", "\nmain(); print('ready', flush=True); time.sleep(60)\n")
+    child = "import time\n" + child.replace("import main", "import _choose_me as main")
+    command = [sys.executable, "-I", "-c", child, json.dumps(onnx_confined._FOLDERS)]
+    parent = f"""
+import subprocess
+child = subprocess.Popen({command!r})
+print(child.pid, flush=True)
+child.wait()
+"""
+    command = [sys.executable, "-c", parent]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as made:
+        assert made.stdout is not None
+        pid = int(made.stdout.readline())
+        assert made.stdout.readline() == "ready\n"
+        made.kill()
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or "State:\tZ" in _status(pid):
+            return
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("the child went on")
+
+
+def _status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has just ended
+        return "State:\tZ"

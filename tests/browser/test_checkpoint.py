@@ -168,6 +168,26 @@ def test_epochs_beside_each_other_and_as_a_timeline(
     assert checkpoint.page.evaluate("window.attacked") is None
 
 
+def test_many_layers_are_searched_and_walked_through(
+    checkpoint: CheckpointPage, tmp_path: Path
+) -> None:
+    shapes = {"weight": (8, 8, 3, 3), "conv_offset.weight": (18, 8, 3, 3)}
+    tensors = {
+        f"block{n}.{name}": torch.rand(shape) for n in range(12) for name, shape in shapes.items()
+    }
+    torch.save(tensors, tmp_path / "net.pth")
+    checkpoint.drop(tmp_path / "net.pth")
+    checkpoint.wait_for("net.pth | block0")
+    checkpoint.page.get_by_label("search the layers").fill("BLOCK1")
+    shown = checkpoint.page.locator("#layers tbody tr:visible")
+    expect(shown).to_have_count(3)  # 1, 10 and 11
+    checkpoint.look_at("block1")
+    checkpoint.page.keyboard.press("ArrowDown")
+    checkpoint.wait_for("net.pth | block10")
+    expect(checkpoint.row("block10")).to_have_attribute("aria-selected", "true")
+    expect(shown).to_have_count(3)
+
+
 def test_a_damaged_file_says_what_to_do_and_leaves_the_rest(
     checkpoint: CheckpointPage, tmp_path: Path
 ) -> None:

@@ -130,6 +130,22 @@ def test_an_onnx_runs_on_the_photo(tmp_path: Path) -> None:
     assert run.layers[0].verified.matches
 
 
+def test_weights_in_nodes_of_their_own_run_too(tmp_path: Path) -> None:
+    """Such a file names no tensors: there is nothing to list, but it runs."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(deformable_onnx())
+    for tensor in model.graph.initializer:
+        node = onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+        model.graph.node.insert(0, node)
+    del model.graph.initializer[:]
+    path = tmp_path / "net.onnx"
+    path.write_bytes(model.SerializeToString())
+    opened = open_files([str(path)], SMALL)
+    assert opened.shown.inspection is None
+    assert opened.shown.names == ["net"]
+    assert open_files([str(path)] * 2, SMALL).series is not None
+
+
 def test_of_many_networks_some_are_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = []
     for n in range(3):
