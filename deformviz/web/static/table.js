@@ -14,6 +14,7 @@ export function mountTable(element, trigger, watch) {
       each.setAttribute('aria-selected', each === row);
       each.querySelector('button').setAttribute('aria-pressed', each === row);
     }
+    row.querySelector('button').focus({ preventScroll: true }); // the arrow keys go on from here
     trigger('select', { index: Number(row.dataset.index) });
   }
 
@@ -53,7 +54,6 @@ export function mountTable(element, trigger, watch) {
     const next = shown[shown.indexOf(row) + step];
     if (!next) return;
     event.preventDefault();
-    next.querySelector('button').focus();
     choose(next);
   });
 
