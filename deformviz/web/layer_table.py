@@ -52,17 +52,11 @@ def layer_table(value: str, elem_id: str) -> gr.HTML:
         value,
         html_template='<div class="dv-layers"><input type="search" aria-label="search the layers" '
         'placeholder="search" hidden><div class="dv-rows">${value}</div></div>',
-        js_on_load=_script(),
+        js_on_load=_SCRIPT.read_text(encoding="utf-8"),
         apply_default_css=False,
         padding=False,
         elem_id=elem_id,
     )
-
-
-def _script() -> str:
-    """What the component runs in the browser."""
-    source = _SCRIPT.read_text(encoding="utf-8").replace("export function", "function")
-    return f"{source}\nmountTable(element, trigger, watch);"
 
 
 def table_html(file: OpenFile, chosen: int) -> str:
