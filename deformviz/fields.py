@@ -95,7 +95,8 @@ class _Pixels:
     image: Tensor
 
     def __hash__(self) -> int:
-        return hash(self.image.detach().cpu().float().numpy().tobytes())
+        some = self.image.detach()[..., ::7, ::7].cpu().float()  # the rest is compared below
+        return hash(some.numpy().tobytes())
 
     def __eq__(self, other: object) -> bool:
         return (

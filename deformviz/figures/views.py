@@ -103,13 +103,19 @@ def display_range(values: Tensor) -> tuple[float, float]:
     some are negative, zero is mid-grey and the 99th percentile of the absolute values is white.
     """
     array = to_array(values)
-    array = array[np.isfinite(array)]
+    if not _all_finite(array):
+        array = array[np.isfinite(array)]
     if array.min(initial=0) < -1e-3:
         top = max(float(np.quantile(np.abs(array), 0.99)), 1e-6)
         return (-top, top)
     if array.max(initial=0) > 1 + 1e-3:
         return (0.0, max(float(np.quantile(array, 0.99)), 1e-6))
     return (0.0, 1.0)
+
+
+def _all_finite(array: np.ndarray) -> bool:
+    """Without a mask of all of them: a NaN is in the sum, and an infinity too, or it is NaN."""
+    return bool(np.isfinite(array.sum(dtype=np.float64)))
 
 
 def as_picture(values: Tensor) -> np.ndarray:
@@ -120,7 +126,9 @@ def as_picture(values: Tensor) -> np.ndarray:
     shown = values[:3] if values.shape[0] >= 3 else values[:1]
     low, high = display_range(shown)
     array = to_array(shown)
-    array = (np.where(np.isfinite(array), array, 0) - low) / (high - low)
+    if not _all_finite(array):
+        array = np.where(np.isfinite(array), array, 0)
+    array = (array - low) / (high - low)
     pixels = (255 * np.clip(array, 0, 1)).round().astype(np.uint8).transpose(1, 2, 0)
     return np.asarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 

@@ -40,8 +40,11 @@ export class Pane {
    * @param ground {source, box}: a picture's address or null, and where it lies.
    * @param zoom what to show, null for the whole; by default what is shown, unless the size changes.
    */
-  async draw({ source, box }, zoom) {
-    if ((this.picture.getAttribute('src') ?? null) !== source) await this.change(source);
+  async draw(ground, zoom) {
+    this.prepare(ground);
+    await this.coming?.decoded;
+    this.change();
+    const { box } = ground;
     const [top, left, height, width] = box;
     const whole = [top, left, top + height, left + width];
     const same = this.view.whole?.every((value, i) => value === whole[i]);
@@ -52,13 +55,20 @@ export class Pane {
     else this.view.fit();
   }
 
-  /** Put another picture in its place once it can be shown, so that nothing flickers. */
-  async change(source) {
+  /** Begin to decode another ground's picture. */
+  prepare({ source }) {
+    if ((this.coming?.picture ?? this.picture).getAttribute('src') === source) return;
     const picture = element('img', { class: 'dv-ground', alt: '', draggable: 'false', ...(source && { src: source }) });
-    if (source) await picture.decode();
+    this.coming = { picture, decoded: source ? picture.decode() : null };
+  }
+
+  /** Put it in its place once it can be shown, so that nothing flickers. */
+  change() {
+    if (!this.coming) return;
     this.boxes.delete(this.picture);
-    this.picture.replaceWith(picture);
-    this.picture = picture;
+    this.picture.replaceWith(this.coming.picture);
+    this.picture = this.coming.picture;
+    this.coming = null;
   }
 
   /** (top, left, bottom, right) of what is in view. */
