@@ -17,9 +17,18 @@ from .numbers import SHELF, Kept, downloads_part, numbers_part
 from .view import checks_part, view_part
 
 
-def draw(asked: Asked, device: str, state: ViewState | None = None) -> str:
-    """Run, and say it in the viewer's words; without a state the viewer keeps the one it has."""
-    text: str = to_json_plotly(_view(asked, device, state))
+def draw(
+    asked: Asked, device: str, state: ViewState | None = None, shown: ViewState | None = None
+) -> str:
+    """Run, and say it in the viewer's words.
+
+    Args:
+        asked: what the controls say.
+        device: where to run.
+        state: what the viewer is to show; without one it keeps the state it has.
+        shown: that state, as far as it is known: its position is drawn before the numbers come.
+    """
+    text: str = to_json_plotly(_view(asked, device, state, shown))
     return text
 
 
@@ -43,9 +52,12 @@ def open_link(link: Link, device: str) -> str:
     return text
 
 
-def _view(asked: Asked, device: str, state: ViewState | None) -> dict[str, Any]:
+def _view(
+    asked: Asked, device: str, state: ViewState | None, shown: ViewState | None = None
+) -> dict[str, Any]:
     exploration, photo = run(asked, device)
-    y, x = (None, None) if state is None else (state.y, state.x)
+    known = state or shown or ViewState()
+    y, x = known.y, known.x
     view = view_part(exploration, photo, y, x)
     kept = Kept(exploration.sampling, photo.pixels, dict(view), partial(checks_part, exploration))
     view |= {"data": numbers_part(kept), "downloads": downloads_part(kept)}

@@ -192,11 +192,11 @@ def _connect(
 
     def changed(change: Change) -> Callable[..., tuple[Any, ...]]:
         @clear_errors
-        def handler(value: Any, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
+        def handler(request: gr.Request, value: Any, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
             asked = change.adjust(value, Asked(*values))
             if asked is None:
                 return tuple(gr.skip() for _ in (view, *change.targets))
-            return draw(asked, device), *change.tell(asked)
+            return draw(asked, device, shown=_shown_on(request)), *change.tell(asked)
 
         return handler
 
@@ -206,8 +206,8 @@ def _connect(
         listen(changed(change), [change.source, *inputs], [view, *change.targets], **running)
 
     @clear_errors
-    def redraw(*values: Any) -> str:  # noqa: ANN401
-        return draw(Asked(*values), device)
+    def redraw(request: gr.Request, *values: Any) -> str:  # noqa: ANN401
+        return draw(Asked(*values), device, shown=_shown_on(request))
 
     c["photo"].clear(redraw, inputs, view, **running)
 
@@ -226,6 +226,11 @@ def _connect(
         return {view: text, field_before: link.asked.field} | _set_controls(c, link.asked)
 
     page.load(follow_link, None, [view, field_before, *c.values()], **running)
+
+
+def _shown_on(request: gr.Request) -> ViewState:
+    """What the page shows, by its address."""
+    return ViewState.from_query(dict(request.query_params))[0]
 
 
 def _set_controls(c: dict[str, Any], asked: Asked) -> dict[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from explore_page import ExplorePage, query_of
@@ -65,6 +66,26 @@ def test_the_picture_and_its_position_are_there_first(
     expect(explore.page.locator(".dv-check.dv-passed")).to_have_count(2)
     explore.hover(IMAGE, 6, 51)
     explore.wait_text("output-caption", "pixel 6, 51")
+
+
+def test_a_pinned_position_is_drawn_before_the_numbers_of_another_run(
+    explore: ExplorePage,
+) -> None:
+    explore.open(**query_of(SETTINGS, "cat"), y=20, x=30)
+    explore.click(IMAGE, 12, 40)
+    explore.wait_at(12, 40)
+    explore.page.wait_for_url("**&y=12&x=40&pinned=on*")
+    late: list[Route] = []
+    explore.page.route(NUMBERS, lambda route: late.append(route))
+    settings = replace(SETTINGS, kernel_size=(5, 5))
+    explore.page.locator('#kernel label[data-testid="5-radio-label"]').click()
+    explore.wait_for("| 5 x 5 |")
+    assert_dots(explore.seen(), run(settings, "cat").sampling, 12, 40)
+    assert "on their way" in explore.seen().line
+    for route in late:
+        route.continue_()
+    explore.wait_loaded()
+    assert_shows(explore.seen(), run(settings, "cat").sampling, 12, 40)
 
 
 def test_what_is_chosen_in_between_is_drawn_when_they_come(
