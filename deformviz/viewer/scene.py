@@ -61,6 +61,7 @@ def scene(
         "outputCaption": "" if shown is None else _output_caption(shown),
         "caption": caption(sampling),
         "reach": kernel_reach(sampling),
+        "maskUnit": mask_unit(sampling),
         "colors": index_colors(sampling.groups if sampling.taps == 1 else sampling.taps),
         "regionColors": _region_colors(sampling),
         "dotSize": largest_dot(sampling.taps),
@@ -104,6 +105,8 @@ def caption(sampling: Sampling) -> str:
     if sampling.taps == 1:
         return "□ the position, ● where each group reads: its content moves back"
     size = ", area by mask" if sampling.mask is not None else ""
+    if (unit := mask_unit(sampling)) < 1:
+        size += f", whole at {unit:.2g}"
     return f"□ the regular grid, ● where it is read{size}"
 
 
@@ -125,18 +128,31 @@ def channels(sampling: Sampling) -> dict[str, list[str]]:
 
 def kernel_reach(sampling: Sampling) -> float:
     """The end of the kernel's axes: 99 % of the points lie within, and every regular tap."""
-    h, w = sampling.output_size
-    rows = torch.linspace(0, h - 1, min(h, _SAMPLES)).round().long()
-    columns = torch.linspace(0, w - 1, min(w, _SAMPLES)).round().long()
-    offset = sampling.offset.detach()[..., rows, :][..., columns].float().cpu()
+    offset = _some(sampling.offset)
     if sampling.reference is None:
         base = sampling.kernel.centred_taps()[None, :, :, None, None]
     else:
-        base = sampling.reference.detach()[..., rows, :][..., columns].float().cpu()
+        base = _some(sampling.reference)
         base = base - base.mean(dim=(0, 1), keepdim=True)
     reach = robust_top((base + offset).abs().numpy())
     regular = base.abs().nan_to_num(nan=0.0, posinf=0.0)
     return 1.12 * max(1.0, reach, float(regular.max()))
+
+
+def mask_unit(sampling: Sampling) -> float:
+    """The mask of a whole dot: 1, or the largest ones where a softmax leaves all of them small."""
+    if sampling.mask is None:
+        return 1.0
+    top = robust_top(_some(sampling.mask).abs().numpy())
+    return top if 0 < top < 0.5 else 1.0
+
+
+def _some(values: Tensor) -> Tensor:
+    """A map's values [..., h, w] at up to `_SAMPLES` rows and columns, in float32 on the CPU."""
+    rows, columns = (
+        torch.linspace(0, n - 1, min(n, _SAMPLES)).round().long() for n in values.shape[-2:]
+    )
+    return values.detach()[..., rows, :][..., columns].float().cpu()
 
 
 def _region_colors(sampling: Sampling) -> list[list[int]] | None:

@@ -12,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from explore_page import ExplorePage, query_of
 from playwright.sync_api import BrowserContext
 from seen import numbers
 from shown import assert_shows
 from tabs import OpenFile, explore_page, file_opener
-from truth import run
+from truth import base_at, photo_pixels, points_at, run
 from viewer_page import IMAGE, OUTPUT, ViewerPage
 
 from deformviz import Sampling
 from deformviz.explore import OPERATORS, Settings
+from deformviz.viewer import View, ViewState
 from deformviz.web.explore_tab import FIRST
 
 pytestmark = pytest.mark.browser
@@ -206,3 +208,21 @@ def test_each_offset_group_has_dots_of_its_own(explore: ExplorePage) -> None:
         explore.fill("group", group)
         choose(explore, output, None)
         assert_shows(explore.seen(), sampling, 20, 30, output=output, group=group)
+
+
+def test_without_its_output_a_record_still_tells_where_it_reads(
+    open_file: OpenFile, tmp_path: Path
+) -> None:
+    mask = torch.full((1, 9, 48, 64), 0.125)  # as a softmax leaves it
+    sampling = replace(run(Settings(field="random", strength=2.0)).sampling, mask=mask, output=None)
+    View(sampling, photo_pixels(), ViewState(y=20, x=30)).save(tmp_path / "view.html")
+    viewer = open_file(tmp_path / "view.html")
+    seen = viewer.seen()
+    assert "which this record does not hold" in seen.line
+    assert min(dot.size for dot in seen.image.values()) > 8  # whole dots: no mask is larger
+    base, points = base_at(sampling, 20, 30), points_at(sampling, 20, 30)
+    for n, (_, place, moved, point, _, x, m, w, product) in seen.rows.items():
+        assert numbers(place) == list(base[n])
+        assert numbers(moved) == pytest.approx(list(points[n] - base[n]), abs=0.0051)
+        assert numbers(point) == pytest.approx(list(points[n]), abs=0.0051)
+        assert (x, m, w, product) == ("", "0.125", "", "")

@@ -147,6 +147,27 @@ def test_a_photo_that_the_map_does_not_cover_is_refused() -> None:
         scene(run("Convolution"), np.zeros((96, 68, 3), np.uint8))
 
 
+# The mask
+
+
+def test_masks_up_to_1_have_whole_dots_at_1() -> None:
+    s = run("Deformable Conv v2")
+    mask = torch.linspace(0, 1, s.taps)[None, :, None, None].expand(1, -1, 24, 17)
+    view = told(replace(s, mask=mask))
+    assert view["maskUnit"] == 1
+    assert view["caption"].endswith("area by mask")
+    assert told(run("Convolution"))["maskUnit"] == 1
+
+
+def test_the_masks_of_a_softmax_over_many_points_are_measured_by_the_largest() -> None:
+    s = run("Deformable Conv v2")
+    mask = torch.full_like(s.offset[:, :, 0], 0.05)
+    mask[:, 4] = 0.25
+    view = told(replace(s, mask=mask))
+    assert view["maskUnit"] == pytest.approx(0.25)
+    assert view["caption"].endswith("area by mask, whole at 0.25")
+
+
 # The output
 
 

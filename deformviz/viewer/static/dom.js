@@ -17,14 +17,19 @@ export function shape(tag, attributes = {}, parent = null) {
   return node;
 }
 
-/** `value` with a true minus sign; a dash for what is no number. */
+/** `value` with a true minus sign, and none before 0; a dash for what is no number. */
 export function number(value, digits) {
   if (!Number.isFinite(value)) return '–';
   const text = value.toFixed(digits);
-  return text.charCodeAt(0) === 45 ? `−${text.slice(1)}` : text;
+  if (text.charCodeAt(0) !== 45) return text;
+  return Number(text) === 0 ? text.slice(1) : `−${text.slice(1)}`;
 }
 
-export const signed = (value, digits) => (value >= 0 ? '+' : '') + number(value, digits);
+/** The same with a plus sign. */
+export function signed(value, digits) {
+  const text = number(value, digits);
+  return value >= 0 || text.charCodeAt(0) === 48 ? `+${text}` : text;
+}
 
 /** A short text for any magnitude, as on a scale. */
 export const brief = (value) => String(Number(value.toPrecision(3))).replace('-', '−');

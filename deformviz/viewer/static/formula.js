@@ -75,10 +75,25 @@ export class Formula {
     return { node, cells };
   }
 
-  /** Before the numbers have come. */
+  /** Nothing is known of the position: its numbers have not come. */
   wait(text) {
+    this.say(text);
+    clearTimeout(this.later);
+    this.drawn = null;
+    for (const { cells } of this.rows) for (const cell of cells) write(cell, '');
+  }
+
+  /** A sentence in the place of the sum. */
+  say(text) {
     write(this.sum, text);
     for (const node of [this.mark, this.rest, this.whyText]) write(node, '');
+  }
+
+  /** What is known of a position without its input and output: where it is read, and the mask. */
+  drawPlaces(text, rows, reading) {
+    this.say(text);
+    this.rows.forEach(({ node }) => { node.hidden = false; });
+    this.drawRows(rows, reading);
   }
 
   /** @param {{symbol, terms, reading, why, input, exact, wire}} view what to say. */
@@ -93,11 +108,15 @@ export class Formula {
     write(this.whyText, why);
     const shown = new Set(terms.rows.map((row) => row.n));
     this.rows.forEach(({ node }, n) => { if (node.hidden === shown.has(n)) node.hidden = !shown.has(n); });
-    this.drawn = { rows: terms.rows, reading };
-    const seen = terms.rows.length > MANY ? this.rowsInView() : [0, MANY];
-    terms.rows.slice(...seen).forEach((row) => this.drawRow(row, reading));
+    this.drawRows(terms.rows, reading);
+  }
+
+  drawRows(rows, reading) {
+    this.drawn = { rows, reading };
+    const seen = rows.length > MANY ? this.rowsInView() : [0, MANY];
+    rows.slice(...seen).forEach((row) => this.drawRow(row, reading));
     clearTimeout(this.later);
-    if (seen[1] - seen[0] < terms.rows.length) this.later = setTimeout(() => this.drawRest(), REST);
+    if (seen[1] - seen[0] < rows.length) this.later = setTimeout(() => this.drawRest(), REST);
   }
 
   /** The first and the last row in view, of those that are shown. */
@@ -114,7 +133,6 @@ export class Formula {
   drawRow(row, reading) {
     const { n, around } = row;
     const pair = (values, digits, format = number) => `${format(values[2 * n], digits)}, ${format(values[2 * n + 1], digits)}`;
-    const one = row.channels === 1;
     const whole = Number.isInteger(reading.base[2 * n]) && Number.isInteger(reading.base[2 * n + 1]);
     const moved = [reading.point[2 * n] - reading.base[2 * n], reading.point[2 * n + 1] - reading.base[2 * n + 1]];
     const texts = [
@@ -122,10 +140,7 @@ export class Formula {
       `${signed(moved[0], 2)}, ${signed(moved[1], 2)}`,
       pair(reading.point, 2),
       `${number(around.y, 0)}, ${number(around.x, 0)}:  ${around.weights.map((weight) => number(weight, 2)).join('  ')}`,
-      one ? number(row.value, 4) : `${row.channels} channels`,
-      number(row.mask, 3),
-      one ? number(row.weight, 4) : 'Σ',
-      number(row.product, 4),
+      ...factors(row),
     ];
     texts.forEach((text, i) => write(this.rows[n].cells[i], text));
   }
@@ -133,6 +148,13 @@ export class Formula {
   light(n) {
     this.rows.forEach(({ node }, i) => node.classList.toggle('dv-on', i === n));
   }
+}
+
+/** The texts of x, m, w and the product; the mask alone where no values are known. */
+function factors({ channels, value, mask, weight, product }) {
+  if (channels === undefined) return ['', number(mask, 3), '', ''];
+  if (channels !== 1) return [`${channels} channels`, number(mask, 3), 'Σ', number(product, 4)];
+  return [number(value, 4), number(mask, 3), number(weight, 4), number(product, 4)];
 }
 
 function compared(terms, gap, exact, half) {

@@ -53,7 +53,7 @@ export class KernelView {
   drawAxes([cy, cx], panel) {
     const half = this.side / 2;
     shape('rect', { x: cx - half, y: cy - half, width: this.side, height: this.side }, this.axes);
-    const step = Math.min(niceStep(Math.max(this.reach / 4, LABEL / this.unit)), this.reach);
+    const step = this.tickStep();
     for (let value = -Math.floor(this.reach / step) * step; value <= this.reach; value += step) {
       const place = value * this.unit;
       const kind = Math.abs(value) < step / 2 ? 'dv-zero' : '';
@@ -62,6 +62,13 @@ export class KernelView {
       if (panel === 0) this.text(brief(value), cx - half - 4, cy + place + 4, 'end');
     }
     if (this.panels > 1) this.text(`group ${panel}`, cx, cy - half - 4, 'middle');
+  }
+
+  /** Between ticks whose labels have room: else there is one on each side of the middle. */
+  tickStep() {
+    const step = niceStep(Math.max(this.reach / 4, LABEL / this.unit));
+    const power = 10 ** Math.floor(Math.log10(this.reach));
+    return step <= this.reach ? step : power * Math.floor(this.reach / power);
   }
 
   text(content, x, y, anchor) {

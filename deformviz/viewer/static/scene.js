@@ -156,6 +156,13 @@ export class Scene {
     return kernel;
   }
 
+  /** What is known of each point alone: the rows of `terms` without their values. */
+  places(reading) {
+    return Array.from({ length: reading.count }, (_, n) => ({
+      n, around: this.neighbours(reading.point[2 * n], reading.point[2 * n + 1]), mask: reading.mask[n],
+    }));
+  }
+
   /** The four pixels around a point and their weights; 0 for a pixel outside the map. */
   neighbours(py, px) {
     const [y, x] = [Math.floor(py), Math.floor(px)];

@@ -40,7 +40,8 @@ export class Side {
   sizes(reading, group) {
     return Float64Array.from(reading.mask, (mask, n) => {
       if (group !== null && Math.floor(n / this.scene.K) !== group) return 0;
-      return this.scene.view.dotSize * Math.sqrt(Math.min(Math.max(Math.abs(mask), 0.02), 2));
+      const part = Math.abs(mask) / this.scene.view.maskUnit;
+      return this.scene.view.dotSize * Math.sqrt(Math.min(Math.max(part, 0.02), 2));
     });
   }
 
@@ -73,7 +74,8 @@ export class Side {
     const terms = scene.terms(reading, state.output_channel, input);
     this.terms = terms;
     if (!terms) {
-      this.formula.wait(scene.ready ? 'The formula needs the input and the output, which this record does not hold.' : 'The numbers are on their way …');
+      const why = scene.ready ? 'The sum needs the input and the output, which this record does not hold.' : 'The numbers are on their way …';
+      this.formula.drawPlaces(why, scene.places(reading), reading);
       return;
     }
     this.formula.draw({
