@@ -20,7 +20,7 @@ By the weights alone, nothing in a file is executed, and it may come from anyone
 told is the static pattern of each layer. With a photo the network runs, and what is told
 is what its layers did:
 
-  .onnx          runs by onnxruntime (pip install 'deformviz[onnx]'); it holds no code.
+  .onnx          runs by onnxruntime (pip install onnxruntime); it holds no code.
   weights alone  run in your own model: --model package.module:factory is imported from
                  the current folder or the environment, and called without arguments.
                  This runs the code that it names.

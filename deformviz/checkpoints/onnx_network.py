@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _OPERATOR = "DeformConv"
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
-INSTALL = "running .onnx files needs onnxruntime: pip install 'deformviz[onnx]'"
+INSTALL = "running .onnx files needs onnxruntime: pip install onnxruntime"
 MOST_LAYERS = 1_000
 
 _NO_MEMORY = re.compile(
