@@ -161,7 +161,7 @@ def test_without_onnxruntime_the_message_says_what_to_install(
         "import json, sys", "import sys; sys.modules['onnxruntime'] = None\nimport json, sys"
     )
     monkeypatch.setattr(onnx_confined, "_START", hidden)
-    with pytest.raises(ImportError, match=r"pip install 'deformviz\[onnx\]'"):
+    with pytest.raises(ImportError, match=r"pip install onnxruntime"):
         run(honest())
 
 

@@ -170,7 +170,7 @@ def test_a_network_that_fails_says_what_to_do(
         open_files([str(path)], SMALL)
 
     def missing(*args: Any, **kwargs: Any) -> None:
-        raise ImportError("running .onnx files needs onnxruntime: pip install 'deformviz[onnx]'")
+        raise ImportError("running .onnx files needs onnxruntime: pip install onnxruntime")
 
     monkeypatch.setattr(opening, "run_onnx_confined", missing)
     with pytest.raises(ValueError, match=r"This server cannot run networks: .*pip install"):
