@@ -9,12 +9,12 @@ from .active_shift import (
 )
 from .conv import Conv2d, conv2d_sampling
 from .coord_conv import COORDINATES, CoordConv2d, add_coordinates, coordinate_channels
-from .deform_conv import (
+from .deform_conv import deform_conv2d, deform_conv2d_sampling
+from .deform_conv_backends import Backend
+from .deform_conv_layers import (
     DeformConv2d,
     ModulatedDeformConv2d,
     activate_mask,
-    deform_conv2d,
-    deform_conv2d_sampling,
     parameter_groups,
 )
 from .dr_conv import DRConv2d, dr_conv2d, dr_conv2d_sampling
@@ -28,6 +28,7 @@ from .spatial_shift import (
 __all__ = [
     "COORDINATES",
     "ActiveShift2d",
+    "Backend",
     "BorderError",
     "Conv2d",
     "CoordConv2d",

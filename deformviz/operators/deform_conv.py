@@ -7,20 +7,13 @@ v1 moves each tap by a learned offset; v2 also weighs it by a learned mask m.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..geometry import ImageMap, Kernel, Pair, as_pair, one_image
+from ..geometry import ImageMap, Kernel, Pair, one_image
 from ..sampling import Sampling
-from .bilinear import as_table, sample_table
-
-MaskActivation = Literal["sigmoid", "2sigmoid", "softmax"]
-
-_STRIP_ELEMENTS = 2**21
-"""So many numbers are worked on at once: 8 MiB, which stay in the processor's cache. Measured:
-larger strips are up to twice as slow, as each then waits for fresh memory."""
+from .deform_conv_backends import Backend, run
+from .deform_conv_call import Call
 
 
 def deform_conv2d(
@@ -32,6 +25,9 @@ def deform_conv2d(
     padding: int | Pair = (0, 0),
     dilation: int | Pair = (1, 1),
     mask: Tensor | None = None,
+    *,
+    backend: Backend = "auto",
+    compile: bool = False,
 ) -> Tensor:
     """Convolve with taps that are moved by `offset` and weighed by `mask`.
 
@@ -47,12 +43,17 @@ def deform_conv2d(
         bias: [O] or None.
         stride, padding, dilation: integers or (y, x) pairs.
         mask: [B, G * K, h, w], a factor for each tap (v2), or None (v1).
+        backend: by which means it is computed: "grid_sample", "embedding_bag", "torchvision", or
+            "auto", the fastest by shape and device, see `deform_conv_backends`.
+        compile: sample by a gather that `torch.compile` has fused, on a CPU. The first call of a
+            kind takes seconds to compile; where that fails it warns once and goes on without.
 
     Returns:
         [B, O, h, w], in the dtype of `input`.
 
     Raises:
-        ValueError: shapes that do not fit each other; the message gives both.
+        ValueError: shapes that do not fit each other, of which the message gives both; an unknown
+            backend.
 
     Example:
         >>> x, w = torch.rand(1, 3, 8, 8), torch.rand(4, 3, 3, 3)
@@ -60,21 +61,17 @@ def deform_conv2d(
         torch.Size([1, 4, 8, 8])
     """
     kernel = Kernel.of(tuple(weight.shape[2:]), stride, padding, dilation)
-    output_size = _check(input, offset, weight, bias, mask, kernel)
+    _check(input, offset, weight, bias, mask, kernel)
     with torch.autocast(input.device.type, enabled=False):
         dtype = torch.promote_types(input.dtype, torch.float32)
-        x, delta, w = input.to(dtype), split_offset(offset.to(dtype), kernel.taps), weight.to(dtype)
-        m = None if mask is None else split_mask(mask.to(dtype), kernel.taps)
-        table = as_table(x, delta.shape[1])
-        rows = _strip_rows(input, output_size, kernel)
-        # `split`, as its gradient is put together once; a slice's is a map of zeros for each.
-        deltas = torch.split(delta, rows, dim=-2)
-        masks = [None] * len(deltas) if m is None else torch.split(m, rows, dim=-2)
-        strips = [
-            _strip(table, x.shape, part, w, kernel, index * rows, part_mask)
-            for index, (part, part_mask) in enumerate(zip(deltas, masks, strict=True))
-        ]
-        output = torch.cat(strips, dim=2)  # [B, O, h, w]
+        call = Call(
+            input.to(dtype),
+            split_offset(offset.to(dtype), kernel.taps),
+            weight.to(dtype),
+            None if mask is None else split_mask(mask.to(dtype), kernel.taps),
+            kernel,
+        )
+        output = run(call, backend, compile)
         if bias is not None:
             output = output + bias.to(dtype)[:, None, None]
     return output.to(input.dtype)
@@ -130,45 +127,6 @@ def split_mask(mask: Tensor, taps: int) -> Tensor:
     return mask.reshape(batch, channels // taps, taps, h, w)
 
 
-def _strip(
-    table: Tensor,
-    shape: tuple[int, ...],
-    delta: Tensor,
-    weight: Tensor,
-    kernel: Kernel,
-    top: int,
-    mask: Tensor | None,
-) -> Tensor:
-    """The output rows from `top` on, as many as `delta` [B, G, K, 2, rows, w] holds."""
-    rows, width = delta.shape[-2:]
-    grid = kernel.regular_grid((rows, width), delta)  # [K, 2, rows, w]
-    grid = grid + grid.new_tensor([top * kernel.stride[0], 0])[:, None, None]
-    points = (grid + delta).permute(0, 4, 5, 1, 2, 3)  # [B, rows, w, G, K, 2]
-    if mask is not None:
-        mask = mask.permute(0, 3, 4, 1, 2)  # [B, rows, w, G, K]
-    columns = sample_table(table, shape, points, mask)  # [B, rows, w, G, K, C / G]
-    return _contract(columns, weight)
-
-
-def _contract(columns: Tensor, weight: Tensor) -> Tensor:
-    """Multiply sampled values [B, h, w, G, K, C / G] by the kernel: [B, O, h, w]."""
-    batch, height, width, offset_groups, taps, per_offset_group = columns.shape
-    out, per_group = weight.shape[:2]
-    groups = offset_groups * per_offset_group // per_group
-    columns = columns.transpose(-1, -2)
-    columns = columns.reshape(batch, height * width, groups, per_group * taps)
-    kernels = weight.reshape(groups, out // groups, per_group * taps)
-    output = torch.einsum("bngi,goi->bgon", columns, kernels)
-    return output.reshape(batch, out, height, width)
-
-
-def _strip_rows(input: Tensor, output_size: Pair, kernel: Kernel) -> int:
-    """How many output rows are worked on at once, to keep to `_STRIP_ELEMENTS`."""
-    # A point costs its channels and about sixteen numbers more: coordinates, indices, weights.
-    per_row = input.shape[0] * (input.shape[1] + 16) * kernel.taps * output_size[1]
-    return max(1, _STRIP_ELEMENTS // max(1, per_row))
-
-
 def _check(
     input: Tensor,
     offset: Tensor,
@@ -176,8 +134,8 @@ def _check(
     bias: Tensor | None,
     mask: Tensor | None,
     kernel: Kernel,
-) -> Pair:
-    """The output's (h, w); ValueError where the arguments do not fit each other."""
+) -> None:
+    """ValueError where the arguments do not fit each other."""
     if not (input.is_floating_point() and offset.is_floating_point()):
         raise ValueError(
             f"input and offset must be of floating point, got {input.dtype} and {offset.dtype}"
@@ -210,161 +168,3 @@ def _check(
         raise ValueError(
             f"mask must be {[input.shape[0], groups * taps, h, w]}, got {list(mask.shape)}"
         )
-    return (h, w)
-
-
-class DeformConv2d(nn.Module):
-    """Deformable Conv v1: a convolution whose offsets come from a convolution beside it.
-
-    The offset convolution has the kernel, stride, padding and dilation of the main one. Its
-    weight **and bias** start at zero, so that a new layer is exactly a convolution.
-
-    Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias: as in
-            `torch.nn.Conv2d`.
-        offset_groups: G; each group of input channels is moved by offsets of its own.
-
-    Example:
-        >>> layer = DeformConv2d(8, 16, 3, padding=1)
-        >>> layer(torch.rand(2, 8, 10, 10)).shape
-        torch.Size([2, 16, 10, 10])
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | Pair,
-        stride: int | Pair = 1,
-        padding: int | Pair = 0,
-        dilation: int | Pair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        offset_groups: int = 1,
-    ) -> None:
-        super().__init__()
-        if in_channels % offset_groups:
-            raise ValueError(
-                f"offset_groups must divide in_channels, got {offset_groups} and {in_channels}"
-            )
-        self.kernel = Kernel.of(kernel_size, stride, padding, dilation)
-        # A plain Conv2d checks the arguments and draws the usual initial weights.
-        plain = nn.Conv2d(in_channels, out_channels, as_pair(kernel_size), groups=groups, bias=bias)
-        self.weight, self.bias = plain.weight, plain.bias
-        self.offset_groups = offset_groups
-        self.offset_conv = self._zero_conv(in_channels, 2 * offset_groups * self.kernel.taps)
-
-    def _zero_conv(self, in_channels: int, out_channels: int) -> nn.Conv2d:
-        k = self.kernel
-        conv = nn.Conv2d(in_channels, out_channels, k.size, k.stride, k.padding, k.dilation)
-        nn.init.zeros_(conv.weight)
-        assert conv.bias is not None
-        nn.init.zeros_(conv.bias)
-        return conv
-
-    def mask(self, input: Tensor) -> Tensor | None:
-        """v1 has none."""
-        return None
-
-    def _arguments(
-        self, input: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Pair, Pair, Pair, Tensor | None]:
-        k = self.kernel
-        k.output_size((input.shape[2], input.shape[3]))  # says what to do where none is left
-        return (
-            input, self.offset_conv(input), self.weight, self.bias,
-            k.stride, k.padding, k.dilation, self.mask(input),
-        )  # fmt: skip
-
-    def forward(self, input: Tensor) -> Tensor:
-        """[B, C, H, W] to [B, O, h, w]."""
-        return deform_conv2d(*self._arguments(input))
-
-    @torch.no_grad()
-    def sampling(self, input: Tensor, index: int = 0) -> Sampling:
-        """Run on image `index` of the batch and record where it read."""
-        return deform_conv2d_sampling(*self._arguments(one_image(input, index)))
-
-
-class ModulatedDeformConv2d(DeformConv2d):
-    """Deformable Conv v2: v1 with a learned mask, which starts at sigmoid(0) = 0.5.
-
-    Args:
-        mask_activation: "sigmoid" (the paper), "2sigmoid" (starts at 1, so a new layer is exactly
-            a convolution), or "softmax" over the K taps of a group (DCNv3).
-        others: as in `DeformConv2d`.
-
-    Example:
-        >>> layer = ModulatedDeformConv2d(8, 16, 3, padding=1, mask_activation="2sigmoid")
-        >>> layer(torch.rand(2, 8, 10, 10)).shape
-        torch.Size([2, 16, 10, 10])
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | Pair,
-        stride: int | Pair = 1,
-        padding: int | Pair = 0,
-        dilation: int | Pair = 1,
-        groups: int = 1,
-        bias: bool = True,
-        offset_groups: int = 1,
-        mask_activation: MaskActivation = "sigmoid",
-    ) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
-            offset_groups,
-        )  # fmt: skip
-        self.mask_activation = mask_activation
-        self.mask_conv = self._zero_conv(in_channels, offset_groups * self.kernel.taps)
-        activate_mask(torch.zeros(1, self.kernel.taps, 1, 1), self.kernel.taps, mask_activation)
-
-    def mask(self, input: Tensor) -> Tensor:
-        """[B, G * K, h, w], after its activation."""
-        return activate_mask(self.mask_conv(input), self.kernel.taps, self.mask_activation)
-
-
-def activate_mask(raw: Tensor, taps: int, activation: MaskActivation) -> Tensor:
-    """Turn a mask convolution's output [B, G * K, h, w] into the mask.
-
-    Raises:
-        ValueError: an activation that is none of "sigmoid", "2sigmoid", "softmax".
-    """
-    if activation == "sigmoid":
-        return raw.sigmoid()
-    if activation == "2sigmoid":
-        return 2 * raw.sigmoid()
-    if activation == "softmax":
-        return split_mask(raw, taps).softmax(dim=2).reshape(raw.shape)
-    raise ValueError(
-        f"mask_activation must be one of {get_args(MaskActivation)}, got {activation!r}"
-    )
-
-
-def parameter_groups(
-    model: nn.Module, lr: float, offset_factor: float = 0.1
-) -> list[dict[str, object]]:
-    """Optimizer parameter groups in which offsets and masks learn more slowly.
-
-    Deformable Conv v2 trains its offset and mask convolutions at a tenth of the rate. A backward
-    hook on the module cannot do it: it changes gradients of inputs, not of parameters.
-
-    Example:
-        >>> model = nn.Sequential(DeformConv2d(3, 8, 3), nn.ReLU())
-        >>> [g["lr"] for g in parameter_groups(model, lr=1e-3)]
-        [0.001, 0.0001]
-    """
-    slow = {
-        parameter
-        for module in model.modules()
-        if isinstance(module, DeformConv2d)
-        for name, parameter in module.named_parameters()
-        if name.startswith(("offset_conv.", "mask_conv."))
-    }
-    both = list(model.parameters())  # each once, and in a fixed order
-    return [
-        {"params": [p for p in both if p not in slow], "lr": lr},
-        {"params": [p for p in both if p in slow], "lr": lr * offset_factor},
-    ]

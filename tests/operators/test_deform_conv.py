@@ -15,17 +15,23 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 
+from deformviz.geometry import Kernel
 from deformviz.operators import (
+    Backend,
     DeformConv2d,
     ModulatedDeformConv2d,
     activate_mask,
-    deform_conv,
     deform_conv2d,
     deform_conv2d_sampling,
+    deform_conv_bag,
+    deform_conv_grid,
     parameter_groups,
 )
+from deformviz.operators.deform_conv_call import Call, strips
 
 Pair = tuple[int, int]
+
+every_backend = pytest.mark.parametrize("backend", ["grid_sample", "embedding_bag", "torchvision"])
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +55,8 @@ class Case:
     def arguments(self) -> dict[str, object]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
-    def ours(self) -> Tensor:
-        return deform_conv2d(**self.arguments())
+    def ours(self, backend: Backend) -> Tensor:
+        return deform_conv2d(**self.arguments(), backend=backend)
 
     def torchvision(self) -> Tensor:
         return torchvision_deform_conv2d(**self.arguments())
@@ -142,18 +148,20 @@ def cases(draw: st.DrawFn) -> Case:
 # --- against torchvision ---------------------------------------------------------------------
 
 
-@given(cases())
+@every_backend
+@given(case=cases())
 @settings(max_examples=120, deadline=None)
-def test_equals_torchvision(case: Case) -> None:
-    torch.testing.assert_close(case.ours(), case.torchvision(), rtol=0, atol=1e-10)
+def test_equals_torchvision(case: Case, backend: Backend) -> None:
+    torch.testing.assert_close(case.ours(backend), case.torchvision(), rtol=0, atol=1e-10)
 
 
-@given(cases())
+@every_backend
+@given(case=cases())
 @settings(max_examples=60, deadline=None)
-def test_float32_is_as_near_to_the_truth_as_float32_goes(case: Case) -> None:
+def test_float32_is_as_near_to_the_truth_as_float32_goes(case: Case, backend: Backend) -> None:
     single = case.to(torch.float32)
     truth = single.to(torch.float64).torchvision()
-    ours = single.ours()
+    ours = single.ours(backend)
     assert ours.dtype == torch.float32
     scale = 1 + truth.abs().max().item()
     torch.testing.assert_close(ours.double(), truth, rtol=1e-5, atol=1e-5 * scale)
@@ -161,15 +169,16 @@ def test_float32_is_as_near_to_the_truth_as_float32_goes(case: Case) -> None:
 
 
 # On integer coordinates a derivative has two sides; grain=None keeps away from them.
-@given(cases().filter(lambda c: not torch.equal(c.offset * 2, (c.offset * 2).round())))
+@every_backend
+@given(case=cases().filter(lambda c: not torch.equal(c.offset * 2, (c.offset * 2).round())))
 @settings(max_examples=60, deadline=None)
-def test_gradients_equal_torchvisions(case: Case) -> None:
-    assert_same_gradients(case)
+def test_gradients_equal_torchvisions(case: Case, backend: Backend) -> None:
+    assert_same_gradients(case, backend)
 
 
-def assert_same_gradients(case: Case) -> None:
+def assert_same_gradients(case: Case, backend: Backend) -> None:
     leaves = case.leaves()
-    expected, ours = case.torchvision(), case.ours()
+    expected, ours = case.torchvision(), case.ours(backend)
     upstream = torch.randn(expected.shape, dtype=torch.float64)
     wanted = torch.autograd.grad(expected, list(leaves.values()), upstream)
     got = torch.autograd.grad(ours, list(leaves.values()), upstream)
@@ -177,25 +186,30 @@ def assert_same_gradients(case: Case) -> None:
         torch.testing.assert_close(g, w, rtol=0, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}")
 
 
+@every_backend
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (3, 2)], ids=str)
 @pytest.mark.parametrize("sigma", [0.0, 5.0], ids=["zero offset", "whole-pixel offsets"])
-def test_gradients_equal_torchvisions_on_integer_coordinates(sigma: float, padding: Pair) -> None:
+def test_gradients_equal_torchvisions_on_integer_coordinates(
+    sigma: float, padding: Pair, backend: Backend
+) -> None:
     case = make_case(batch=2, offset_groups=2, padding=padding, sigma=sigma, grain=1.0)
     assert torch.equal(case.offset, case.offset.round())
-    assert_same_gradients(case)
+    assert_same_gradients(case, backend)
 
 
-def test_the_gradient_of_a_zero_offset_is_the_slope_to_the_right() -> None:
+@every_backend
+def test_the_gradient_of_a_zero_offset_is_the_slope_to_the_right(backend: Backend) -> None:
     """By hand: x = 0, 1, 4, 9 read at pixel 1 has the slopes 1 to the left and 3 to the right."""
     x = torch.tensor([0.0, 1.0, 4.0, 9.0], dtype=torch.float64).reshape(1, 1, 1, 4)
     offset = torch.zeros(1, 2, 1, 4, dtype=torch.float64, requires_grad=True)
-    deform_conv2d(x, offset, x.new_ones(1, 1, 1, 1)).sum().backward()
+    deform_conv2d(x, offset, x.new_ones(1, 1, 1, 1), backend=backend).sum().backward()
     assert offset.grad is not None
     assert offset.grad[0, 1, 0].tolist() == [1.0, 3.0, 5.0, -9.0]
 
 
+@every_backend
 @pytest.mark.parametrize("wanted", ["input", "offset", "weight", "bias", "mask"])
-def test_each_gradient_alone(wanted: str) -> None:
+def test_each_gradient_alone(wanted: str, backend: Backend) -> None:
     """One argument that wants a gradient while the others do not, as in a frozen network."""
     case = make_case(batch=2, padding=(1, 1), sigma=1.3)
     leaf = case.leaves()[wanted]
@@ -207,46 +221,93 @@ def test_each_gradient_alone(wanted: str) -> None:
             if isinstance(v, Tensor)
         },
     )
-    (got,) = torch.autograd.grad(alone.ours().square().sum(), leaf)
+    (got,) = torch.autograd.grad(alone.ours(backend).square().sum(), leaf)
     (expected,) = torch.autograd.grad(case.torchvision().square().sum(), leaf)
     torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
 
 
+@every_backend
 @pytest.mark.parametrize("kernel", [(11, 11), (11, 1), (4, 4), (2, 6)], ids=str)
 @pytest.mark.parametrize("masked", [False, True], ids=["v1", "v2"])
-def test_large_and_even_kernels_equal_torchvision(kernel: Pair, masked: bool) -> None:
+def test_large_and_even_kernels_equal_torchvision(
+    kernel: Pair, masked: bool, backend: Backend
+) -> None:
     padding = (kernel[0] // 2, kernel[1] // 2)
     case = make_case(
         batch=2, channels=8, size=(20, 40), kernel=kernel, padding=padding, masked=masked,
         offset_groups=2,
     )  # fmt: skip
-    torch.testing.assert_close(case.ours(), case.torchvision(), rtol=0, atol=1e-9)
+    torch.testing.assert_close(case.ours(backend), case.torchvision(), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 5])
-def test_working_in_strips_changes_nothing(rows: int) -> None:
-    case = make_case(batch=2, size=(11, 6), stride=(2, 1), padding=(2, 1), offset_groups=2)
-    assert case.offset.shape[2] > rows
-    per_row = 2 * (4 + 16) * 9 * case.offset.shape[3]
-    with mock.patch.object(deform_conv, "_STRIP_ELEMENTS", rows * per_row):
-        torch.testing.assert_close(case.ours(), case.torchvision(), rtol=0, atol=1e-10)
-        assert_same_gradients(case)
+@every_backend
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_working_in_strips_changes_nothing(
+    rows: int, threads: int, batch: int, backend: Backend
+) -> None:
+    case = make_case(batch=batch, size=(21, 6), stride=(2, 1), padding=(2, 1), offset_groups=2)
+    assert case.offset.shape[2:] == (12, 6)
+    elements = rows * 4 * 9 * 6
+    with (
+        mock.patch.object(torch, "get_num_threads", return_value=threads),
+        mock.patch.object(deform_conv_grid, "FORWARD_ELEMENTS", elements),
+        mock.patch.object(deform_conv_grid, "backward_elements", return_value=elements),
+        mock.patch.object(deform_conv_bag, "STRIP_ELEMENTS", rows * batch * (4 + 32) * 9 * 6),
+    ):
+        torch.testing.assert_close(case.ours(backend), case.torchvision(), rtol=0, atol=1e-10)
+        assert_same_gradients(case, backend)
 
 
+@pytest.mark.parametrize("elements", [1, 500, 2000, 10**6])
+@pytest.mark.parametrize("threads", [1, 2, 16])
+@pytest.mark.parametrize("offset_groups", [1, 2])
+def test_strips_cover_each_output_position_once(
+    elements: int, threads: int, offset_groups: int
+) -> None:
+    x, weight = torch.zeros(3, 4, 7, 5), torch.zeros(4, 4, 3, 3)
+    call = Call(x, torch.zeros(3, offset_groups, 9, 2, 7, 5), weight, None, Kernel.of(3, padding=1))
+    seen = torch.zeros(3, 7)
+    for strip in strips(call, elements, threads):
+        seen[strip.images, strip.rows] += 1
+        assert strip.parts * strip.part_rows == strip.rows.stop - strip.rows.start
+    assert seen.eq(1).all()
+
+
+@every_backend
+@pytest.mark.parametrize("masked", [False, True], ids=["v1", "v2"])
+def test_gradients_equal_finite_differences(masked: bool, backend: Backend) -> None:
+    case = make_case(
+        batch=2, size=(4, 3), kernel=(2, 2), groups=2, offset_groups=2, sigma=0.3, masked=masked
+    )
+    case.offset = 0.8 * case.offset.tanh() * 0.4 + 0.5  # away from pixels, where the slope jumps
+    leaves = case.leaves()
+
+    def ours(*tensors: Tensor) -> Tensor:
+        return replace(case, **dict(zip(leaves, tensors, strict=True))).ours(backend)
+
+    assert torch.autograd.gradcheck(ours, tuple(leaves.values()))
+
+
+@every_backend
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format], ids=str)
-def test_memory_layout_does_not_matter(memory_format: torch.memory_format) -> None:
+def test_memory_layout_does_not_matter(
+    memory_format: torch.memory_format, backend: Backend
+) -> None:
     case = make_case(batch=2, padding=(1, 1))
     case.input = case.input.contiguous(memory_format=memory_format)
     strided = torch.stack([case.offset, case.offset], dim=-1)[..., 0]
     assert not strided.is_contiguous()
     expected = case.torchvision()
     case.offset = strided
-    torch.testing.assert_close(case.ours(), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(case.ours(backend), expected, rtol=0, atol=1e-10)
 
 
 # --- against the definition ------------------------------------------------------------------
 
 
+@every_backend
 @pytest.mark.parametrize(
     "options",
     [
@@ -258,41 +319,46 @@ def test_memory_layout_does_not_matter(memory_format: torch.memory_format) -> No
     ],
     ids=["padded", "strided v1", "dilated even kernel", "one row, G=C", "half pixels, groups"],
 )
-def test_equals_the_loop(options: dict[str, object]) -> None:
+def test_equals_the_loop(options: dict[str, object], backend: Backend) -> None:
     case = make_case(**{"batch": 2, "size": (4, 5), **options})
-    torch.testing.assert_close(case.ours(), case.loop(), rtol=0, atol=1e-10)
+    torch.testing.assert_close(case.ours(backend), case.loop(), rtol=0, atol=1e-10)
     torch.testing.assert_close(case.torchvision(), case.loop(), rtol=0, atol=1e-10)
 
 
+@every_backend
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("stride", [(1, 1), (2, 3)], ids=str)
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 1)], ids=str)
-def test_zero_offset_and_unit_mask_equal_conv2d(groups: int, stride: Pair, dilation: Pair) -> None:
+def test_zero_offset_and_unit_mask_equal_conv2d(
+    groups: int, stride: Pair, dilation: Pair, backend: Backend
+) -> None:
     case = make_case(
         batch=2, groups=groups, stride=stride, padding=(2, 1), dilation=dilation, sigma=0
     )
     assert case.mask is not None
     case.mask = torch.ones_like(case.mask)
     expected = F.conv2d(case.input, case.weight, case.bias, stride, (2, 1), dilation, groups)
-    torch.testing.assert_close(case.ours(), expected, rtol=0, atol=1e-12)
-    torch.testing.assert_close(replace(case, mask=None).ours(), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(case.ours(backend), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(replace(case, mask=None).ours(backend), expected, rtol=0, atol=1e-12)
 
 
+@every_backend
 @pytest.mark.parametrize("dy", [-2, 0, 1, 9])
 @pytest.mark.parametrize("dx", [-1, 0, 3])
-def test_integer_offsets_equal_a_shifted_input(dy: int, dx: int) -> None:
+def test_integer_offsets_equal_a_shifted_input(dy: int, dx: int, backend: Backend) -> None:
     """A field that is (dy, dx) everywhere reads x(p + (dy, dx)): the input moved the other way."""
     case = make_case(sigma=0, masked=False, padding=(1, 1))
     case.offset[:, 0::2], case.offset[:, 1::2] = dy, dx
     far = F.pad(case.input, (11, 11, 11, 11))
     window = far[..., 10 + dy : 10 + dy + 8, 10 + dx : 10 + dx + 9]  # one pixel more each way
     expected = F.conv2d(window, case.weight, case.bias)
-    torch.testing.assert_close(case.ours(), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(case.ours(backend), expected, rtol=0, atol=1e-12)
 
 
 # --- the border ------------------------------------------------------------------------------
 
 
+@every_backend
 @pytest.mark.parametrize("axis", [0, 1], ids=["rows", "columns"])
 @pytest.mark.parametrize(
     ("at", "share_first", "share_last"),
@@ -302,7 +368,7 @@ def test_integer_offsets_equal_a_shifted_input(dy: int, dx: int) -> None:
     ],
 )  # fmt: skip
 def test_a_point_fades_over_one_pixel_outside_the_map(
-    axis: int, at: float, share_first: float, share_last: float
+    axis: int, at: float, share_first: float, share_last: float, backend: Backend
 ) -> None:
     """On a map of length 5: half of the edge pixel is read at -0.5 and at 4.5, none from 5 on."""
     line = torch.tensor([3.0, 50.0, 60.0, 70.0, 7.0], dtype=torch.float64)
@@ -311,83 +377,103 @@ def test_a_point_fades_over_one_pixel_outside_the_map(
     offset[0, axis] = at - torch.arange(5.0, dtype=torch.float64).reshape(x.shape[2:])
     weight = x.new_ones(1, 1, 1, 1)
     expected = torch.full_like(x, share_first * 3.0 + share_last * 7.0)
-    torch.testing.assert_close(deform_conv2d(x, offset, weight), expected, rtol=0, atol=0)
+    torch.testing.assert_close(
+        deform_conv2d(x, offset, weight, backend=backend), expected, rtol=0, atol=0
+    )
     torch.testing.assert_close(
         torchvision_deform_conv2d(x, offset, weight), expected, rtol=0, atol=1e-15
     )
 
 
+@every_backend
 @pytest.mark.parametrize("at", [-1.0, -0.5, 4.5, 5.0])
-def test_gradients_on_the_border_equal_torchvisions(at: float) -> None:
+def test_gradients_on_the_border_equal_torchvisions(at: float, backend: Backend) -> None:
     case = make_case(size=(5, 5), kernel=(1, 1), sigma=0)
     case.offset[:, 0] = at - torch.arange(5.0, dtype=torch.float64)[:, None]
-    assert_same_gradients(case)
+    assert_same_gradients(case, backend)
 
 
+@every_backend
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e30, -1e30], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_an_offset_that_is_not_finite_reads_zero(value: float, dtype: torch.dtype) -> None:
+def test_an_offset_that_is_not_finite_reads_zero(
+    value: float, dtype: torch.dtype, backend: Backend
+) -> None:
     case = make_case(padding=(1, 1), sigma=0.5).to(dtype)
     case.offset[0, 2 * 4] = value  # dy of the middle tap
-    got = case.ours()
+    got = case.ours(backend)
     case.weight[:, :, 1, 1] = 0
     case.offset[0, 2 * 4] = 0
     assert got.isfinite().all()
-    torch.testing.assert_close(got, case.ours())
+    torch.testing.assert_close(got, case.ours(backend))
 
 
+@every_backend
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan], ids=str)
-def test_an_offset_that_is_not_finite_leaves_the_gradients_finite(value: float) -> None:
+def test_an_offset_that_is_not_finite_leaves_the_gradients_finite(
+    value: float, backend: Backend
+) -> None:
     case = make_case(padding=(1, 1), sigma=0.5)
     case.offset[0, 3] = value
     leaves = case.leaves()
     for name, grad in zip(
-        leaves, torch.autograd.grad(case.ours().sum(), list(leaves.values())), strict=True
+        leaves, torch.autograd.grad(case.ours(backend).sum(), list(leaves.values())), strict=True
     ):
         assert grad.isfinite().all(), name
 
 
+@every_backend
 @pytest.mark.parametrize("value", [math.inf, math.nan], ids=str)
 @pytest.mark.parametrize("corner", [(0, 0), (5, 5)], ids=str)
-def test_a_point_outside_reads_nothing_of_a_broken_edge_pixel(value: float, corner: Pair) -> None:
+def test_a_point_outside_reads_nothing_of_a_broken_edge_pixel(
+    value: float, corner: Pair, backend: Backend
+) -> None:
     """All points lie 50 pixels beyond the corner that holds an infinity or a NaN."""
     x = torch.rand(1, 1, 6, 6, dtype=torch.float64)
     x[0, 0, corner[0], corner[1]] = value
     offset = torch.full((1, 2, 6, 6), -50.0 if corner == (0, 0) else 50.0, dtype=torch.float64)
     weight = x.new_ones(1, 1, 1, 1)
     assert torchvision_deform_conv2d(x, offset, weight).abs().max() == 0
-    assert deform_conv2d(x, offset, weight).abs().max() == 0
+    assert deform_conv2d(x, offset, weight, backend=backend).abs().max() == 0
 
 
-def test_a_map_of_one_pixel() -> None:
+@every_backend
+def test_a_map_of_one_pixel(backend: Backend) -> None:
     case = make_case(size=(1, 1), padding=(1, 1), sigma=0.7)
-    torch.testing.assert_close(case.ours(), case.torchvision(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(case.ours(backend), case.torchvision(), rtol=0, atol=1e-12)
 
 
-def test_a_batch_of_none_gives_an_output_of_none() -> None:
+@every_backend
+def test_a_batch_of_none_gives_an_output_of_none(backend: Backend) -> None:
     x, offset, weight = torch.rand(0, 4, 5, 5), torch.rand(0, 18, 5, 5), torch.rand(6, 4, 3, 3)
     expected = torchvision_deform_conv2d(x, offset, weight, padding=1)
-    assert deform_conv2d(x, offset, weight, padding=1).shape == expected.shape == (0, 6, 5, 5)
+    assert (
+        deform_conv2d(x, offset, weight, padding=1, backend=backend).shape
+        == expected.shape
+        == (0, 6, 5, 5)
+    )
 
 
 # --- dtypes ----------------------------------------------------------------------------------
 
 
+@every_backend
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_half_precision_computes_in_float32(dtype: torch.dtype) -> None:
+def test_half_precision_computes_in_float32(dtype: torch.dtype, backend: Backend) -> None:
     """Half precision cannot tell 600.0 from 600.4; only the result may be rounded to it."""
     case = make_case(size=(3, 620), padding=(1, 1), sigma=2).to(dtype)
-    got = case.ours()
+    got = case.ours(backend)
     assert got.dtype == dtype
     expected = case.to(torch.float64).torchvision().to(dtype)
     torch.testing.assert_close(got, expected, rtol=1e-2, atol=1e-2)
 
 
-def test_autocast_equals_torchvisions_dtype_and_the_float32_values() -> None:
+@every_backend
+def test_autocast_equals_torchvisions_dtype_and_the_float32_values(backend: Backend) -> None:
     case = make_case(padding=(1, 1)).to(torch.float32)
-    expected = case.ours()
+    expected = case.ours(backend)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        got, theirs = case.ours(), case.torchvision()
+        got, theirs = case.ours(backend), case.torchvision()
     assert got.dtype == theirs.dtype == torch.float32
     torch.testing.assert_close(got, expected, rtol=0, atol=0)
 
@@ -611,21 +697,25 @@ def test_the_copied_pure_pytorch_version_is_right_for_kernel_3() -> None:
     torch.testing.assert_close(copied, case.torchvision(), rtol=0, atol=1e-10)
 
 
+@every_backend
 @pytest.mark.parametrize("k", [1, 5, 7])
 def test_the_copied_pure_pytorch_version_is_off_by_whole_pixels_for_any_other_kernel(
-    k: int,
+    k: int, backend: Backend
 ) -> None:
     case = one_channel(k)
     expected = case.torchvision()
     copied = copied_pure_pytorch_deform_conv(case.input, case.offset, case.weight, k // 2)
     assert (copied - expected).abs().max() > 0.1
-    torch.testing.assert_close(case.ours(), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(case.ours(backend), expected, rtol=0, atol=1e-10)
     moved = replace(case, offset=case.offset + (1 - k // 2))
-    torch.testing.assert_close(copied, moved.ours(), rtol=0, atol=1e-10)
+    torch.testing.assert_close(copied, moved.ours(backend), rtol=0, atol=1e-10)
 
 
+@every_backend
 @pytest.mark.parametrize("axis", [0, 1], ids=["dy alone", "dx alone"])
-def test_offset_channels_are_interleaved_dy_first_and_not_blocked(axis: int) -> None:
+def test_offset_channels_are_interleaved_dy_first_and_not_blocked(
+    axis: int, backend: Backend
+) -> None:
     """A field with dy alone moves what is read by rows; in blocked order it would tear taps."""
     case = make_case(sigma=0, masked=False, padding=(1, 1))
     case.offset[:, axis::2] = 2  # the even channels are dy, the odd ones dx
@@ -636,10 +726,10 @@ def test_offset_channels_are_interleaved_dy_first_and_not_blocked(axis: int) -> 
         F.pad(by_columns[:, :, :, 1:], (0, 3, 0, 0))[..., :9],
     ]
     expected = F.conv2d(moved[axis], case.weight, case.bias)
-    torch.testing.assert_close(case.ours(), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(case.ours(backend), expected, rtol=0, atol=1e-12)
     blocked = torch.zeros_like(case.offset)
     blocked[:, 9 * axis : 9 * axis + 9] = 2
-    assert (replace(case, offset=blocked).ours() - expected).abs().max() > 0.1
+    assert (replace(case, offset=blocked).ours(backend) - expected).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("kind", [DeformConv2d, ModulatedDeformConv2d])
