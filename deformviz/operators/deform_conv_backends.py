@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from . import deform_conv_bag, deform_conv_grid
+from . import deform_conv_bag, deform_conv_compiled, deform_conv_grid
 from .deform_conv_call import Call
 
 Backend = Literal["auto", "grid_sample", "embedding_bag", "torchvision"]
+
 
 def choose(call: Call) -> Backend:
     """What "auto" is for these arguments."""
@@ -34,10 +35,16 @@ def run(call: Call, backend: Backend, compile: bool) -> Tensor:
         return _torchvision(call)
     if call.input.device.type not in ("cpu", "cuda"):
         return deform_conv_bag.forward(call)
-    sample = deform_conv_grid if chosen == "grid_sample" else deform_conv_bag
     tensors = (call.input, call.offset, call.weight, call.mask)
-    output: Tensor = _DeformConv.apply(*tensors, call.kernel, sample.forward)
+    forward = deform_conv_compiled.forward if compile else _FORWARD[chosen]
+    output: Tensor = _DeformConv.apply(*tensors, call.kernel, forward)
     return output
+
+
+_FORWARD: dict[Backend, Callable[[Call], Tensor]] = {
+    "grid_sample": deform_conv_grid.forward,
+    "embedding_bag": deform_conv_bag.forward,
+}
 
 
 class _DeformConv(torch.autograd.Function):
@@ -60,7 +67,8 @@ class _DeformConv(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        call = Call(*ctx.saved_tensors, ctx.kernel)
+        input, offset, weight, mask = ctx.saved_tensors
+        call = Call(input, offset, weight, mask, ctx.kernel)
         with torch.autocast(grad.device.type, enabled=False):
             return *deform_conv_grid.backward(call, grad, ctx.needs_input_grad[:4]), None, None
 

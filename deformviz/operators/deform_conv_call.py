@@ -65,7 +65,7 @@ class Strip:
     @property
     def part_rows(self) -> int:
         """r, the rows of one part."""
-        return (self.rows.stop - self.rows.start) // self.parts
+        return int(self.rows.stop - self.rows.start) // self.parts
 
 
 def strips(call: Call, elements: int, threads: int) -> Iterator[Strip]:

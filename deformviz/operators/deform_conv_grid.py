@@ -49,7 +49,8 @@ class _Grid:
             moved = in_parts(call.offset[:, :, :, axis], strip)  # [b, parts, G, K, r, w]
             base = self.base[axis]
             if axis == 0:  # [K, h, 1]; the columns' is [K, 1, w]
-                base = base[:, strip.rows].unflatten(1, (strip.parts, rows)).movedim(1, 0)[:, None]
+                base = base[:, strip.rows].view(taps, strip.parts, 1, rows, 1).transpose(0, 1)
+                base = base.transpose(1, 2)  # [parts, 1, K, r, 1]
             torch.add(base, moved, alpha=self.scale[axis], out=planes[:, :, :, 1 - axis])
         planes.nan_to_num_(nan=-_NOWHERE, posinf=_NOWHERE, neginf=-_NOWHERE)
         return planes.flatten(0, 2).flatten(2, 3).permute(0, 2, 3, 1)
@@ -147,7 +148,8 @@ def backward_elements(map: Tensor) -> int:
 def in_parts(tensor: Tensor, strip: Strip) -> Tensor:
     """A strip of [B, ..., h, w], as a view [b, parts, ..., r, w]."""
     chosen = tensor[strip.images][..., strip.rows, :]
-    return chosen.unflatten(-2, (strip.parts, strip.part_rows)).movedim(-3, 1)
+    *before, _, width = chosen.shape
+    return chosen.view(*before, strip.parts, strip.part_rows, width).movedim(-3, 1)
 
 
 def _padded(size: int) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import warnings
 from dataclasses import dataclass, fields, replace
 from unittest import mock
 
@@ -23,7 +26,9 @@ from deformviz.operators import (
     activate_mask,
     deform_conv2d,
     deform_conv2d_sampling,
+    deform_conv_backends,
     deform_conv_bag,
+    deform_conv_compiled,
     deform_conv_grid,
     parameter_groups,
 )
@@ -452,6 +457,73 @@ def test_a_batch_of_none_gives_an_output_of_none(backend: Backend) -> None:
         == expected.shape
         == (0, 6, 5, 5)
     )
+
+
+# --- the choice of a backend -----------------------------------------------------------------
+
+
+def test_an_unknown_backend_is_named() -> None:
+    with pytest.raises(ValueError, match=r"backend must be one of .*grid_sample.*, got 'cudnn'"):
+        bad_call(backend="cudnn")
+
+
+def test_the_choice_is_torchvision_on_a_gpu_and_never_on_a_cpu() -> None:
+    x, offset, weight = (
+        torch.zeros(1, 4, 5, 5),
+        torch.zeros(1, 1, 9, 2, 5, 5),
+        torch.zeros(4, 4, 3, 3),
+    )
+    call = Call(x, offset, weight, None, Kernel.of(3, padding=1))
+    assert deform_conv_backends.choose(call) == "grid_sample"
+    there = mock.Mock(input=mock.Mock(device=torch.device("cuda")))
+    assert deform_conv_backends.choose(there) == "torchvision"
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="no C++ compiler")
+@pytest.mark.parametrize("masked", [False, True], ids=["v1", "v2"])
+def test_compiled_equals_torchvision(masked: bool) -> None:
+    case = make_case(
+        batch=2, channels=64, size=(9, 7), stride=(2, 1), padding=(1, 2), offset_groups=2,
+        masked=masked,
+    )  # fmt: skip
+    case.offset[0, 3] = math.nan
+    told = replace(case, offset=case.offset.nan_to_num(nan=1e4))
+    with (
+        mock.patch.object(deform_conv_compiled, "STRIP_ELEMENTS", 2 * 64 * 9 * 9),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("error", UserWarning)
+        got = deform_conv2d(**case.arguments(), compile=True)
+    torch.testing.assert_close(got, told.torchvision(), rtol=0, atol=1e-9)
+    assert not deform_conv_compiled._broken
+
+
+def test_without_a_compiler_it_warns_once_and_goes_on() -> None:
+    case = make_case(channels=64, padding=(1, 1))
+    with (
+        mock.patch.object(deform_conv_compiled, "_broken", False),
+        mock.patch.object(deform_conv_compiled, "_compiled", side_effect=RuntimeError("no g++")),
+    ):
+        with pytest.warns(UserWarning, match=r"compile=True has no effect.*no g\+\+") as caught:
+            first = deform_conv2d(**case.arguments(), compile=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            second = deform_conv2d(**case.arguments(), compile=True)
+    assert len(caught) == 1
+    assert torch.equal(first, second)
+    torch.testing.assert_close(first, case.torchvision(), rtol=0, atol=1e-10)
+
+
+def test_gradients_under_autocast_are_those_of_float32() -> None:
+    case = make_case(channels=8, padding=(1, 1)).to(torch.float32)
+    leaves = case.leaves()
+    expected = torch.autograd.grad(case.torchvision().square().sum(), list(leaves.values()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = case.ours("grid_sample").square().sum()
+        got = torch.autograd.grad(loss, list(leaves.values()))
+    for name, g, e in zip(leaves, got, expected, strict=True):
+        assert g.dtype == torch.float32
+        torch.testing.assert_close(g, e, rtol=1e-4, atol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
 
 
 # --- dtypes ----------------------------------------------------------------------------------
