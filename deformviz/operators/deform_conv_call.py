@@ -75,7 +75,8 @@ def strips(call: Call, elements: int, threads: int) -> Iterator[Strip]:
     rows, in parts that lie side by side.
     """
     batch, (h, w) = call.input.shape[0], call.output_size
-    per_row = max(1, call.input.shape[1] * call.kernel.taps * w)
+    # A point costs its channels, and its coordinates with their gradients.
+    per_row = max(1, (call.input.shape[1] + 4 * call.offset_groups) * call.kernel.taps * w)
     images = elements // (per_row * h)
     if images >= 2 and batch >= 2:
         for first in range(0, batch, images):

@@ -254,7 +254,7 @@ def test_working_in_strips_changes_nothing(
 ) -> None:
     case = make_case(batch=batch, size=(21, 6), stride=(2, 1), padding=(2, 1), offset_groups=2)
     assert case.offset.shape[2:] == (12, 6)
-    elements = rows * 4 * 9 * 6
+    elements = rows * (4 + 4 * 2) * 9 * 6
     with (
         mock.patch.object(torch, "get_num_threads", return_value=threads),
         mock.patch.object(deform_conv_grid, "FORWARD_ELEMENTS", elements),
