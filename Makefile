@@ -13,7 +13,7 @@ DEV_READY := $(VENV)/.ready-dev
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint clean
+.PHONY: help run test lint bench clean
 
 help: ## lists these targets
 	@awk -F ':[^#]*## ' '/^[a-z]+:[^#]*## / { printf "make %-6s%s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ lint: $(DEV_READY) ## checks style, layout and types, and the JavaScript
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/oxlint deformviz
+
+bench: $(READY) ## measures the operators against others, for minutes; shorter: make bench ARGS="--quick"
+	$(PY) benchmarks/operators.py $(ARGS)
 
 clean: ## removes .venv and whatever the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .gradio build *.egg-info tests/browser/shots

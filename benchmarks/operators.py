@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,8 +23,12 @@ from typing import Any, get_args
 
 import torch
 import torchvision
-from measuring import WAYS, Memory, geometric_mean, in_turns, ratio
-from operator_rows import (
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT))
+
+from measuring import WAYS, Memory, geometric_mean, in_turns, ratio  # noqa: E402
+from operator_rows import (  # noqa: E402  (they need the path)
     AUTO,
     QUICK,
     SHAPES,
@@ -35,8 +40,8 @@ from operator_rows import (
     regions,
 )
 
-from deformviz.operators import dr_conv2d, spatial_shift
-from deformviz.operators.spatial_shift import DIRECTIONS, Strategy
+from deformviz.operators import dr_conv2d, spatial_shift  # noqa: E402
+from deformviz.operators.spatial_shift import DIRECTIONS, Strategy  # noqa: E402
 
 ROUNDS, SECONDS = 5, 12.0
 """So many rounds for a row, fewer (but two) where they would take longer than so many seconds."""

@@ -53,7 +53,7 @@ def deform_conv2d(
 
     Raises:
         ValueError: shapes that do not fit each other, of which the message gives both; an unknown
-            backend.
+            backend, or one by name and `compile`.
 
     Example:
         >>> x, w = torch.rand(1, 3, 8, 8), torch.rand(4, 3, 3, 3)

@@ -26,15 +26,17 @@ def run(call: Call, backend: Backend, compile: bool) -> Tensor:
     """Compute the convolution without its bias: [B, O, h, w].
 
     Raises:
-        ValueError: a backend of another name.
+        ValueError: a backend of another name, or one to compile that is not.
     """
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {get_args(Backend)}, got {backend!r}")
+    if compile and backend != "auto":
+        raise ValueError(f'compile=True needs backend="auto", got {backend!r}, which is eager')
     chosen = choose(call) if backend == "auto" else backend
     if chosen == "torchvision":
         return _torchvision(call)
-    if call.input.device.type not in ("cpu", "cuda"):
-        return deform_conv_bag.forward(call)
+    if call.input.device.type not in ("cpu", "cuda") or torch.compiler.is_compiling():
+        return deform_conv_bag.forward(call)  # plain operators, which can be traced
     tensors = (call.input, call.offset, call.weight, call.mask)
     forward = deform_conv_compiled.forward if compile else _FORWARD[chosen]
     output: Tensor = _DeformConv.apply(*tensors, call.kernel, forward)

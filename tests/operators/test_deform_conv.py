@@ -467,6 +467,11 @@ def test_an_unknown_backend_is_named() -> None:
         bad_call(backend="cudnn")
 
 
+def test_a_backend_by_name_is_not_compiled() -> None:
+    with pytest.raises(ValueError, match=r"compile=True needs .*auto.*got 'embedding_bag'"):
+        bad_call(backend="embedding_bag", compile=True)
+
+
 def test_the_choice_is_torchvision_on_a_gpu_and_never_on_a_cpu() -> None:
     x, offset, weight = (
         torch.zeros(1, 4, 5, 5),
@@ -524,6 +529,15 @@ def test_gradients_under_autocast_are_those_of_float32() -> None:
     for name, g, e in zip(leaves, got, expected, strict=True):
         assert g.dtype == torch.float32
         torch.testing.assert_close(g, e, rtol=1e-4, atol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_an_exported_layer_has_the_same_gradients() -> None:
+    layer, x = wake(ModulatedDeformConv2d(4, 6, 3, padding=1)).double(), torch.randn(2, 4, 6, 5)
+    x = x.double().requires_grad_()
+    exported = torch.export.export(layer, (x.detach(),)).module()
+    (expected,) = torch.autograd.grad(layer(x).square().sum(), x)
+    (got,) = torch.autograd.grad(exported(x).square().sum(), x)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-9)
 
 
 # --- dtypes ----------------------------------------------------------------------------------
