@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 
-from deformviz import device
-from deformviz.web import server
+# Before torch is loaded: its threads are to sleep while they wait for each other. They would spin,
+# and where the cores have other work, as a browser next door, a run takes up to 50 times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from deformviz import device  # noqa: E402
+from deformviz.web import server  # noqa: E402
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {"error": "Expected a checkpoint (...), but there is no such file. Check its name."}
         2
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in app.py; torch is not loaded yet
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
         parser().print_help()
