@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from timeit import Timer
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.benchmark import Timer
+from torch.utils.benchmark.utils.timer import timer as clock
 
 Function = Callable[..., Tensor]
 
@@ -68,17 +69,14 @@ def in_turns(
     """Milliseconds of each function in each round.
 
     All take turns within a round, so that a machine that is busy disturbs them alike. There are
-    `rounds` rounds, fewer where they would take longer than `seconds`, but two at least.
+    `rounds` rounds, fewer where they would take longer than `seconds`, but two at least. The clock
+    is torch's, which waits for a GPU.
     """
     timers, repeats = {}, {}
     for name, function in functions.items():
-        timers[name] = Timer(
-            "function(*tensors)",
-            globals={"function": function, "tensors": tensors},
-            num_threads=torch.get_num_threads(),
-        )
-        function(*tensors)  # warm: memory, and what is compiled at the first call
-        once = timers[name].timeit(1).mean
+        timers[name] = Timer("function(*tensors)", timer=clock, globals=locals())
+        first = timers[name].timeit(1)  # warm: memory, and what is compiled at the first call
+        once = first if first > 20 * LEAST else timers[name].timeit(1)
         repeats[name] = max(1, math.ceil(LEAST / once))
     found: dict[str, list[float]] = {name: [] for name in functions}
     start = perf_counter()
@@ -86,7 +84,7 @@ def in_turns(
         if index >= 2 and perf_counter() - start > seconds:
             break
         for name, timer in timers.items():
-            found[name].append(1000 * timer.timeit(repeats[name]).mean)
+            found[name].append(1000 * timer.timeit(repeats[name]) / repeats[name])
     return found
 
 

@@ -17,7 +17,7 @@ Milliseconds of one core of a 2.6 GHz EPYC (Zen 4), float32, modulated, C channe
     =====================  ===========  ===========  =============  ============
 
 With the backward pass: 267 and 39 in the first row, 219 and 36 in the fourth, 5527 and 1401 in the
-eighth, 142 and 51 in the last. More cores help all but torchvision's operator, which samples on one.
+eighth, 142 and 51 in the last. More cores help all but torchvision, which samples on one.
 
 So on a CPU `grid_sample` is the choice for every shape, and its backward pass is everyone's: one
 built on `embedding_bag` and a sort of the corners took as long from 64 channels on, and 6 times as

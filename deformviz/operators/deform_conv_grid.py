@@ -3,6 +3,7 @@
 Points go to `grid_sample` normalised to [-1, 1], which rounds. Here it costs nothing: the map is
 padded with zeros to 2^n + 1 pixels, so that to normalise is to divide by a power of two. A point on
 a pixel's centre then stays on it, and its derivative is the one to the right, as everywhere else.
+The padding is never read; it costs memory for up to three maps more, at a size of 2^n + 2.
 """
 
 from __future__ import annotations
@@ -98,9 +99,12 @@ def backward(call: Call, grad: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor
         return tuple(found)
     grid, kernels = _Grid(call), _matrices(call)
     grad_input, grad_offset, grad_weight, grad_mask = found
-    grad_map = None if grad_input is None else torch.zeros_like(grid.map)
+    height, width = call.input.shape[2:]
+    grad_map = None  # [B, G, D, H, W]
+    if grad_input is not None:
+        grad_map = grad_input.view(*grid.map.shape[:3], height, width)
     grad_kernels = None if grad_weight is None else _matrices_of(grad_weight, call.groups)
-    for strip in strips(call, backward_elements(grid.map), torch.get_num_threads()):
+    for strip in strips(call, backward_elements(call.input), torch.get_num_threads()):
         points = grid.points(call, strip)
         upstream = in_parts(grad, strip).flatten(0, 1).flatten(2)  # [b * parts, O, r * w]
         mask = None if call.mask is None else in_parts(call.mask, strip)[:, :, :, None]
@@ -125,25 +129,22 @@ def backward(call: Call, grad: Tensor, wanted: tuple[bool, ...]) -> tuple[Tensor
         if grad_map is not None:
             whole = grad_maps.view(-1, strip.parts, *grid.map.shape[1:])
             for part in range(strip.parts):
-                grad_map[strip.images] += whole[:, part]
+                grad_map[strip.images] += whole[:, part, ..., :height, :width]
         if grad_offset is not None:
             moved = grad_points.view(*shape[:3], *shape[4:], grad.shape[3], 2)
             for axis in (0, 1):
                 there = in_parts(grad_offset[:, :, :, axis], strip)
                 torch.mul(moved[..., 1 - axis], grid.scale[axis], out=there)
-    if grad_input is not None and grad_map is not None:
-        height, width = call.input.shape[2:]
-        grad_input.copy_(grad_map[..., :height, :width].flatten(1, 2))
     return tuple(found)
 
 
-def backward_elements(map: Tensor) -> int:
-    """How much is worked on at once for a map [B, G, D, H', W'].
+def backward_elements(input: Tensor) -> int:
+    """How much is worked on at once for an input [B, C, H, W].
 
     Never less than one and a half maps: each strip has a gradient of the whole map, to zero and to
     add. More would cost memory, of which a strip needs three times as much as forward.
     """
-    return max(3 * FORWARD_ELEMENTS // 4, 3 * map[0].numel() // 2)
+    return max(3 * FORWARD_ELEMENTS // 4, 3 * input[0].numel() // 2)
 
 
 def in_parts(tensor: Tensor, strip: Strip) -> Tensor:
