@@ -74,7 +74,8 @@ def in_turns(
     """
     timers, repeats = {}, {}
     for name, function in functions.items():
-        timers[name] = Timer("function(*tensors)", timer=clock, globals=locals())
+        names = {"function": function, "tensors": tensors}
+        timers[name] = Timer("function(*tensors)", timer=clock, globals=names)
         first = timers[name].timeit(1)  # warm: memory, and what is compiled at the first call
         once = first if first > 20 * LEAST else timers[name].timeit(1)
         repeats[name] = max(1, math.ceil(LEAST / once))
