@@ -9,8 +9,8 @@ import os
 # and where the cores have other work, as a browser next door, a run takes up to 50 times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from deformviz import device  # noqa: E402
-from deformviz.web import server  # noqa: E402
+from deformviz import device
+from deformviz.web import server
 
 
 def main() -> None:
