@@ -10,13 +10,17 @@ each pair makes a ratio, so that a machine that is busy with other things distur
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from pathlib import Path
 from statistics import median
 
 import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import deformviz
 
