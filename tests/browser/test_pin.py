@@ -147,6 +147,34 @@ def test_keys_and_the_wheel_zoom_and_the_points_stay_on_their_places(viewer: Vie
     assert_shows(viewer.seen(), sampling, 38, 12)
 
 
+PINCH = """(root) => {
+  const frame = root.querySelector('[data-figure="image"]').parentNode;
+  const { left, top, width, height } = frame.getBoundingClientRect();
+  const at = (part) => ({ clientX: left + part * width, clientY: top + height / 2 });
+  const tell = (type, pointerId, part) => frame.dispatchEvent(new PointerEvent(type, {
+    pointerId, pointerType: 'touch', bubbles: true, button: 0, buttons: 1, ...at(part),
+  }));
+  tell('pointerdown', 7, 0.5);
+  tell('pointerdown', 8, 0.6);
+  tell('pointermove', 8, 0.65);
+  tell('pointermove', 8, 0.7);
+  tell('pointerup', 8, 0.7);
+  tell('pointerup', 7, 0.5);
+}"""
+"""Two fingers: one holds still, the other goes to twice the distance from it."""
+
+
+def test_two_fingers_enlarge_and_pin_nothing(viewer: ViewerPage) -> None:
+    before = viewer.in_view()
+    viewer.root.evaluate(PINCH)
+    after = viewer.in_view()
+    assert after[3] - after[1] == pytest.approx((before[3] - before[1]) / 2, rel=1e-3)
+    assert after[2] - after[0] == pytest.approx((before[2] - before[0]) / 2, rel=1e-3)
+    still = before[1] + 0.5 * (before[3] - before[1])  # stays under its finger
+    assert after[1] + 0.5 * (after[3] - after[1]) == pytest.approx(still, abs=0.05)
+    assert not is_pinned(viewer)
+
+
 def test_pin_and_zoom_survive_another_operator_kernel_and_strength(explore: ExplorePage) -> None:
     settings = replace(SETTINGS, field="shift", strength=8.0)
     explore.open(**query_of(settings, "cat"))

@@ -151,7 +151,8 @@ export class Pane {
       if (down.button !== 0 || down.target.closest('.dv-tap')) return; // a tap has its own press
       window.addEventListener('pointerup', (up) => {
         const travel = Math.hypot(up.clientX - down.clientX, up.clientY - down.clientY);
-        const place = this.drawn && travel <= CLICK_TRAVEL ? this.placeUnder(up) : null;
+        const click = this.drawn && travel <= CLICK_TRAVEL && !this.view.pinched;
+        const place = click ? this.placeUnder(up) : null;
         if (!place) return;
         this.root.focus({ preventScroll: true });
         tell(place);

@@ -19,6 +19,7 @@ export class Zoom {
     this.asked = null;
     [this.width, this.height, this.scale, this.top, this.left] = [0, 0, 1, 0, 0];
     this.pressed = new Map(); // where each pointer that is down was last
+    this.pinched = false;
     frame.addEventListener('wheel', (event) => this.onWheel(event), { passive: false });
     frame.addEventListener('pointerdown', (event) => this.onPress(event));
     frame.addEventListener('dblclick', () => this.whole && this.show(this.whole));
@@ -93,6 +94,7 @@ export class Zoom {
   onPress(down) {
     if (!this.whole || down.button !== 0 || down.target.closest('.dv-tap')) return; // a tap has its own
     this.pressed.set(down.pointerId, this.placeOf(down));
+    this.pinched = this.pressed.size > 1; // then no finger's release is a click
     let travel = 0;
     const move = (event) => {
       if (event.pointerId !== down.pointerId) return;
