@@ -130,8 +130,8 @@ def described(
 
 
 def _packed(name: str, data: bytes) -> str:
-    """A file as an element of the page."""
-    text = base64.b64encode(gzip.compress(data, compresslevel=1)).decode("ascii")
+    """A file as an element of the page; without a time in it, the same page is the same file."""
+    text = base64.b64encode(gzip.compress(data, compresslevel=1, mtime=0)).decode("ascii")
     return f'<script type="application/octet-stream" id="{name}">{text}</script>'
 
 
