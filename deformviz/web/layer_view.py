@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from plotly.io.json import to_json_plotly
 
-from ..geometry import Pair
 from ..inspection import LayerInspection, LayerRun
-from ..inspection.told import told_of_run, told_of_weights
+from ..inspection.told import squares, told_of_run, told_of_weights
 from ..sampling import Sampling
 from ..viewer import ViewState
 from ..viewer.scene import scene
@@ -81,10 +80,3 @@ def _drawn(
     parts = {"data": numbers_part(kept), "downloads": downloads_part(kept)}
     status = f"{file.name}: {told['status']}"
     return {**scene(sampling, pixels), **told, "status": status, **parts}
-
-
-def squares(size: Pair) -> np.ndarray:
-    """A map of which nothing is known but its pixels: [H, W, 3] uint8, two greys in turn."""
-    rows, columns = np.indices(size)
-    grey = np.where((rows + columns) % 2, 176, 188).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
