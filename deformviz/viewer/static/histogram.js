@@ -10,7 +10,7 @@ const REACH = EDGES.length + 2; // bins above zero: small, between the edges, la
 const STEP = 16384; // values between two looks at the clock
 
 /** The bins from small to large, as `Bins` has them: [{kind, low, high, label}]. */
-export function binsOf(signed) {
+function binsOf(signed) {
   const above = [{ kind: 'small', low: 0, high: EDGES[0] }];
   for (let i = 1; i < EDGES.length; i += 1) above.push({ kind: 'inside', low: EDGES[i - 1], high: EDGES[i] });
   above.push({ kind: 'large', low: EDGES.at(-1), high: Infinity }, { kind: 'infinite', low: Infinity, high: Infinity });
@@ -40,7 +40,7 @@ function edgesReached(size) {
 }
 
 /** The bin of a number; one below zero needs bins of both signs. */
-export function binOf(value, signed) {
+function binOf(value, signed) {
   if (Number.isNaN(value)) return signed ? 2 * REACH + 1 : REACH + 1;
   const size = Math.abs(value);
   let place = edgesReached(size) + 1;

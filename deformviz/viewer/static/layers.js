@@ -33,7 +33,7 @@ export function field(scene, { tap, group }) {
 const lengths = ({ dy, dx }) => dy.map((value, i) => Math.hypot(value, dx[i]));
 
 /** An output channel, or the mean of all: [h * w]. */
-export function outputPlane(scene, channel) {
+function outputPlane(scene, channel) {
   if (channel !== null) return plane(scene, scene.tensors.output, [channel]);
   const sum = new Float32Array(scene.h * scene.w);
   for (let o = 0; o < scene.O; o += 1) {

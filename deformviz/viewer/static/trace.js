@@ -2,7 +2,7 @@
  * It computes what `analysis/tracing.py` does, which says what the modes mean, and draws nothing.
  * Coordinates are (y, x) in pixels of each layer's map, pixel centres at integers. */
 
-export const MOST_POINTS = 2 ** 17;
+const MOST_POINTS = 2 ** 17;
 
 /** The units around a point and their weights, as `around` last found them; reused at each call. */
 const corner = { y: new Int32Array(4), x: new Int32Array(4), weight: new Float64Array(4) };
