@@ -229,14 +229,14 @@ def test_a_slider_may_send_its_whole_numbers_as_fractions() -> None:
 
 
 def test_a_persons_own_photo_is_in_no_link() -> None:
-    query = to_query(replace(FIRST, photo="/tmp/gradio/0123/secret.png"))
+    query = to_query(replace(FIRST, photo="uploads/0123/secret.png"))
     assert "image" not in query
     assert "secret" not in urlencode(query)
     assert from_query(query, FIRST) == Link(FIRST, ViewState(), None, ())
 
 
 def test_the_image_of_a_link_stands_in_for_a_photo() -> None:
-    first = replace(FIRST, photo="/tmp/photo.png")
+    first = replace(FIRST, photo="uploads/photo.png")
     assert from_query({}, first).asked == first
     assert from_query({"image": "retina"}, first).asked == replace(FIRST, example="retina")
     assert from_query({"image": "no such"}, first).asked == first
