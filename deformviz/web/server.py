@@ -86,6 +86,8 @@ def launch(
             "middleware": [Middleware(Early)],
         },
         theme=_theme(),
+        # The viewer's style is in the head as well, for the first picture. Here Gradio puts marks
+        # of its own before the selectors, without which its style of tables and inputs wins.
         css=_STYLE.read_text() + bundle.style() + _thumbnails(),
         **options,
     )
