@@ -14,31 +14,43 @@ from pathlib import Path
 
 from ..analysis import log_edges
 from ..figures.colors import color_table, direction_tables
+from ..words import LANGUAGES, Language, catalogue, say, speaking
 from .state import ViewState
 
 STATIC = Path(__file__).parent / "static"
 ENTRY = "mount.js"
 
 _IMPORT = re.compile(r"^import \{[^}]*\} from '\./([\w.]+)';\n", re.MULTILINE)
+_WORDS = re.compile(r"(>\s*)([^<>\s][^<>]*?)(\s*<)")
+_SAID = re.compile(r'(\b(?:title|aria-label|placeholder|alt)=")([^"]+)(")')
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|class|function))", re.MULTILINE)
 
 
-@lru_cache(maxsize=1)
-def script() -> str:
+@lru_cache
+def script(language: Language = "en") -> str:
     """All modules as one classic script, that defines `window.deformviz.mount`."""
     modules = "\n".join(_plain(name) for name in _in_order(ENTRY, []))
     return (
         "(() => {\n'use strict';\n"
         f"const PALETTES = {json.dumps(_palettes(), separators=(',', ':'))};\n"
         f"const EDGES = {json.dumps(log_edges())};\n"
+        f"const LANGUAGE = {json.dumps(LANGUAGES[language])};\n"
+        f"const CATALOGUE = {json.dumps(catalogue(language), ensure_ascii=False)};\n"
         f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
         f"{modules}\nwindow.deformviz = {{ mount, mountEarly, mountInPage }};\n}})();\n"
     )
 
 
-def markup() -> str:
+@lru_cache
+def markup(language: Language = "en") -> str:
     """The viewer's HTML, the same for every picture."""
-    return (STATIC / "viewer.html").read_text(encoding="utf-8")
+
+    def told(found: re.Match[str]) -> str:
+        before, text, after = found.groups()
+        return f"{before}{say(text)}{after}"
+
+    with speaking(language):
+        return _SAID.sub(told, _WORDS.sub(told, _source("viewer.html")))
 
 
 def style() -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from plotly.io.json import to_json_plotly
 
 from ..sampling import Sampling
+from ..words import LANGUAGES, Language
 from .bundle import STATIC, markup, script, style
 from .facts import about
 from .scene import scene
@@ -42,14 +43,18 @@ class Page(ABC):
         """The heading in HTML; half a character, as a file's name may have it, has no UTF-8."""
         return html.escape(self._heading.encode(errors="replace").decode())
 
+    language: Language
+    """That of the page's own words."""
+
     def _filled(self, view: Mapping[str, Any], numbers: Mapping[str, bytes]) -> str:
         """The page of a view, with files of numbers by the ids of their elements."""
         template = Template((STATIC / "page.html").read_text(encoding="utf-8"))
         return template.substitute(
             title=self._title,
             style=style(),
-            markup=markup(),
-            script=script(),
+            language=LANGUAGES[self.language],
+            markup=markup(self.language),
+            script=script(self.language),
             view=_as_script(view),
             numbers="\n".join(_packed(name, data) for name, data in numbers.items()),
         )
@@ -84,6 +89,7 @@ class View(Page):
         image: [H, W, 3] uint8 that the map lies on, or None for the map itself.
         state: what it opens with.
         told: further parts of the scene, e.g. the checks of a run.
+        language: "en" or "zh".
 
     Example:
         >>> import torch
@@ -97,6 +103,7 @@ class View(Page):
     image: np.ndarray | None = None
     state: ViewState = ViewState()  # noqa: RUF009  (frozen)
     told: dict[str, Any] = field(default_factory=dict)
+    language: Language = "en"
 
     def html(self) -> str:
         """One self-contained page: hover, pin, formula and morph work with no network."""

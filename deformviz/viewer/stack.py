@@ -12,6 +12,7 @@ import numpy as np
 
 from ..images import to_data_uri
 from ..sampling import Sampling
+from ..words import Language
 from .facts import about
 from .page import Page, described
 from .state import ViewState
@@ -69,6 +70,7 @@ class Stack(Page):
             `facts`, or `below` where not every earlier layer feeds it. Empty for nothing.
         title: of the page; the layers' count where there is none.
         state: what it opens with; its `layer` says on which, None for the last.
+        language: "en" or "zh".
 
     Raises:
         ValueError: no layers; another number of `told`; layers that do not fit into one file, when
@@ -87,6 +89,7 @@ class Stack(Page):
     told: Sequence[Mapping[str, Any]] = ()
     title: str = ""
     state: ViewState = ViewState()  # noqa: RUF009  (frozen)
+    language: Language = "en"
 
     def __post_init__(self) -> None:
         if not self.samplings:
@@ -174,6 +177,8 @@ def _half_size(samplings: Sequence[Sampling]) -> int:
 def show(
     samplings: Sampling | Sequence[Sampling],
     image: np.ndarray | None = None,
+    *,
+    language: Language = "en",
     **state: Any,  # noqa: ANN401
 ) -> Path | None:
     """Look at a layer, or at all that a network has: in the notebook's cell, or in a web browser.
@@ -181,6 +186,7 @@ def show(
     Args:
         samplings: one record, or those of `capture` in their order.
         image: [H, W, 3] uint8 that the maps lie on, or None for the maps themselves.
+        language: of the page's words, "en" or "zh".
         state: what the viewer opens with, see `deformviz.viewer.ViewState`, e.g. layer=3, y=3, x=5.
 
     Returns:
@@ -197,7 +203,7 @@ def show(
         ValueError: there is no layer to show: expected at least one Sampling, got none
     """
     layers = [samplings] if isinstance(samplings, Sampling) else list(samplings)
-    stack = Stack(layers, image, state=ViewState(**state))
+    stack = Stack(layers, image, state=ViewState(**state), language=language)
     # IPython is never a dependency: where it runs a kernel, it has been imported.
     python = sys.modules.get("IPython")
     shell = python.get_ipython() if python else None

@@ -1,28 +1,40 @@
-"""The first picture, before Gradio's page is there.
+"""The first picture, before Gradio's page is there; and the page's language.
 
 Gradio takes most of a second to build its controls, and the picture would be the last to come. So
 the page's own HTML brings the viewer's style and script along. The script finds the example in the
 settings that Gradio's page holds anyway, and shows it where Gradio will put the viewer, which then
 takes it over as it is: see `mountEarly` in `viewer/static/mount.js`.
+
+Gradio's own words, such as those of a box to drop files in, follow the browser's language. Here
+they follow the page's.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..viewer import bundle
+from ..words import LANGUAGES, Language
 from .viewer import script_path
 
 _STYLE = Path(__file__).parent / "static" / "early.css"
 
+PAGES: dict[str, Language] = {"": "en", "/": "en", "/zh": "zh"}
+"""The pages, by their paths."""
+
 # The page is served where the app is mounted, be it below a path.
 _SCRIPT = """
+for (const [name, value] of [['language', 'LANGUAGE'], ['languages', ['LANGUAGE']]]) {
+  Object.defineProperty(window.navigator, name, { get: () => value });
+}
+const deformvizBase = window.location.pathname.replace(/PAGE\\/?$/, '');
 window.deformvizScript = new Promise((done, failed) => {
   const script = document.createElement('script');
-  script.src = window.location.pathname.replace(/\\/$/, '') + 'PATH';
+  script.src = deformvizBase + 'PATH';
   script.onload = done;
   script.onerror = () => failed(new Error('cannot load ' + script.src));
   document.head.append(script);
@@ -32,34 +44,40 @@ window.deformvizScript = new Promise((done, failed) => {
   if (document.readyState === 'loading') {
     await new Promise((done) => document.addEventListener('DOMContentLoaded', done));
   }
-  window.deformviz.mountEarly('viewer', window.location.pathname.replace(/\\/$/, ''));
+  window.deformviz.mountEarly('viewer', deformvizBase);
 })();
 """
 
 
-def head() -> str:
-    """What the page's head gets."""
-    script = _SCRIPT.replace("PATH", script_path())
+@lru_cache
+def head(language: Language = "en") -> str:
+    """What the head of a language's page gets."""
+    page = "" if language == "en" else f"\\/{language}"
+    script = (
+        _SCRIPT.replace("PATH", script_path(language))
+        .replace("LANGUAGE", LANGUAGES[language])
+        .replace("PAGE", page)
+    )
     return (
         f"<style>{bundle.style()}{_STYLE.read_text()}</style>"
-        f'<template id="deformviz-viewer">{bundle.markup()}</template>'
+        f'<template id="deformviz-viewer">{bundle.markup(language)}</template>'
         f"<script>{script}</script>"
     )
 
 
 class Early:
-    """Middleware that puts `head` into the page."""
+    """Middleware that puts `head` into the pages, and says which language they are in."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._head = head().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve; of all there is, only the page itself is changed."""
+        """Serve; of all there is, only the pages themselves are changed."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope["type"] != "http" or path not in ("", "/"):
+        if scope["type"] != "http" or path not in PAGES:
             await self._app(scope, receive, send)
             return
+        language = PAGES[path]
         started: Message = {}
         body = b""
 
@@ -73,7 +91,8 @@ class Early:
                 return
             headers = MutableHeaders(raw=list(started["headers"]))
             if headers.get("content-type", "").startswith("text/html"):
-                body = body.replace(b"</head>", self._head + b"</head>", 1)
+                body = body.replace(b"</head>", head(language).encode() + b"</head>", 1)
+                body = body.replace(b'lang="en"', f'lang="{LANGUAGES[language]}"'.encode(), 1)
                 headers["content-length"] = str(len(body))
             await send({**started, "headers": headers.raw})
             await send({"type": "http.response.body", "body": body})

@@ -18,7 +18,6 @@ from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from ..viewer import ViewState
 from .asked import Asked
 from .drawn import draw, draw_example, open_link
-from .endpoints import add_endpoints
 from .guard import clear_errors, plain
 from .link import Link, from_query
 from .viewer import viewer
@@ -95,8 +94,12 @@ def _shown(operator: str) -> dict[str, bool]:
     return {name: name in OPERATORS[operator].controls for name in sorted(names)}
 
 
-def build(page: gr.Blocks, device: str) -> None:
-    """Lay the tab out on `page`, connect it, and draw the worked example when it opens."""
+def build(page: gr.Blocks, device: str) -> dict[str, Any]:
+    """Lay the tab out on `page`, connect it, and draw the worked example when it opens.
+
+    Returns:
+        The controls, by the names of `Asked`.
+    """
     with gr.Row(elem_id="explore"):
         with gr.Column(elem_id="controls", scale=0, min_width=272):
             c = _controls()
@@ -109,7 +112,7 @@ def build(page: gr.Blocks, device: str) -> None:
         c[name].visible = shown
     inputs = [c[name] for name in Asked.__dataclass_fields__]
     _connect(page, c, inputs, view, device)
-    add_endpoints(c, device)
+    return c
 
 
 def _first_asked(c: dict[str, Any]) -> Asked:

@@ -13,6 +13,8 @@ from typing import Any, NoReturn, TypeVar
 import gradio as gr
 from gradio import processing_utils
 
+from ..words import Language, say, speaking, spoken
+
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
@@ -21,41 +23,53 @@ _log = logging.getLogger(__name__)
 def clear_errors(function: Callable[..., Result]) -> Callable[..., Result]:
     """Show a ValueError's own words on the page; of anything else, only that it happened.
 
-    Other exceptions may name files of the server, so their text goes to its log alone.
+    Other exceptions may name files of the server, so their text goes to its log alone. The function
+    speaks the language that is spoken where it is wrapped: that of its page.
     """
+    language = spoken()
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
         def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:  # noqa: ANN401
-            with _cleared():
-                yield from function(*args, **kwargs)
+            taken = function(*args, **kwargs)
+            while True:
+                with _cleared(language):  # each step may come in a thread of its own
+                    try:
+                        step = next(taken)
+                    except StopIteration:
+                        return
+                yield step
 
         return steps  # type: ignore[return-value]
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Result:  # noqa: ANN401
-        with _cleared():
+        with _cleared(language):
             return function(*args, **kwargs)
 
     return wrapped
 
 
 @contextmanager
-def _cleared() -> Iterator[None]:
-    try:
-        yield
-    except gr.Error:
-        raise
-    except ValueError as error:
-        message = plain(str(error))
-        raise gr.Error(message, title="Not possible", print_exception=False) from error
-    except Exception as error:
-        _log.exception("a run failed")
-        raise gr.Error(
-            "Something went wrong on the server; what you had is still here. Its log says more.",
-            title="Failed",
-            print_exception=False,
-        ) from error
+def _cleared(language: Language) -> Iterator[None]:
+    with speaking(language):
+        try:
+            yield
+        except gr.Error:
+            raise
+        except ValueError as error:
+            message = plain(say(str(error)))
+            raise gr.Error(message, title=say("Not possible"), print_exception=False) from error
+        except Exception as error:
+            _log.exception("a run failed")
+            raise gr.Error(
+                say(
+                    "Something went wrong on the server; what you had is still here. "
+                    "Its log says more."
+                ),
+                title=say("Failed"),
+                print_exception=False,
+            ) from error
 
 
 def plain(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +9,39 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from .. import examples
-from ..device import describe
 from ..images import decode, to_data_uri
 from ..viewer import bundle
+from ..words import say, speaking
 from . import checkpoint_tab, explore_tab, numbers, viewer
 from .early import Early
+from .endpoints import add_endpoints
 from .guard import refuse_links
+from .header import header
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
-_TOGGLE_CONTROLS = (
-    "() => { for (const tab of document.querySelectorAll('#explore, #checkpoint'))"
-    " tab.classList.toggle('dv-folded'); }"
-)
-_TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 
 
 def build(device: str) -> gr.Blocks:
-    """The page, computing on `device`."""
+    """The page, computing on `device`; and at /zh the same in Chinese, one app with it."""
     with gr.Blocks(
         title="deformviz", fill_width=True, analytics_enabled=False, delete_cache=(600, 3600)
     ) as page:
-        with gr.Row(elem_id="header"):
-            gr.HTML(
-                '<div class="dv-header"><b>deformviz</b>'
-                '<span class="dv-quiet">where a deformable convolution reads</span>'
-                f'<span class="dv-quiet" id="device">{escape(describe(device))}</span></div>',
-                padding=False,
-            )
-            for text, name, script in (
-                ("controls", "fold", _TOGGLE_CONTROLS),
-                ("light / dark", "theme", _TOGGLE_THEME),
-            ):
-                button = gr.Button(text, size="sm", elem_id=name)
-                button.click(None, js=script, api_visibility="private")
-        with gr.Tabs():
-            with gr.Tab("Explore"):
-                explore_tab.build(page, device)
-            with gr.Tab("Checkpoint"):
-                checkpoint_tab.build()
+        controls = _lay_out(page, device)
+        add_endpoints(controls, device)  # once: programs speak English
+    with page.route("中文", "/zh", show_in_navbar=False), speaking("zh"):
+        _lay_out(page, device)
     return page
+
+
+def _lay_out(page: gr.Blocks, device: str) -> dict[str, Any]:
+    """The page in the language that is spoken; returns the Explore tab's controls by name."""
+    header(device)
+    with gr.Tabs():
+        with gr.Tab(say("Explore")):
+            controls = explore_tab.build(page, device)
+        with gr.Tab(say("Checkpoint")):
+            checkpoint_tab.build()
+    return controls
 
 
 def launch(

@@ -11,10 +11,11 @@ from functools import lru_cache
 
 import gradio as gr
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ..viewer.bundle import markup, script
+from ..words import LANGUAGES, Language, say, spoken
 
 _JS_ON_LOAD = """
 const base = new URL(window.gradio_config?.root || '/', window.location.href);
@@ -26,23 +27,27 @@ const first = props.value; // another may have come before the script is there
     await window.deformvizScript; // which the page's head has begun to load, see early.py
     window.deformviz.mountInPage(view, root, props, watch, SHARES, first);
   } catch (error) {
-    view.textContent = 'The viewer could not start: ' + error.message + '. Reload the page.';
+    view.textContent = FAILED.replace('{reason}', error.message);
   }
 })();
 """
 
-_PATH = "/deformviz-static/viewer.js"
+_PATH = "/deformviz-static/{language}/viewer.js"
 
 
-@lru_cache(maxsize=1)
-def script_path() -> str:
+@lru_cache
+def script_path(language: Language = "en") -> str:
     """The script's, with a tag of its content so that a browser may keep it."""
-    return f"{_PATH}?v={hashlib.sha256(script().encode()).hexdigest()[:12]}"
+    tag = hashlib.sha256(script(language).encode()).hexdigest()[:12]
+    return f"{_PATH.format(language=language)}?v={tag}"
 
 
 async def _serve(request: Request) -> Response:
+    language = request.path_params["language"]
+    if language not in LANGUAGES:
+        return PlainTextResponse("There is no such language.", 404)
     return Response(
-        script(),
+        script(language),
         media_type="text/javascript",
         headers={
             "Cache-Control": "public, max-age=31536000, immutable",
@@ -63,11 +68,12 @@ def viewer(value: str | None, elem_id: str = "viewer", *, shares: bool = True) -
         elem_id: its element's id on the page.
         shares: whether the page's address is its state.
     """
+    failed = say("The viewer could not start: {reason}. Reload the page.")
     loading = _JS_ON_LOAD.replace("SHARES", json.dumps(shares))
     return gr.HTML(
         value,
-        html_template=markup(),
-        js_on_load=loading,
+        html_template=markup(spoken()),
+        js_on_load=loading.replace("FAILED", json.dumps(failed)),
         apply_default_css=False,
         padding=False,
         elem_id=elem_id,

@@ -26,8 +26,9 @@ def catalogue(language: Language) -> dict[str, str]:
     """
     if language == "en":
         return {}
-    text = (Path(__file__).parent / f"{language}.toml").read_text(encoding="utf-8")
-    return {key: words for section in tomllib.loads(text).values() for key, words in section.items()}
+    file = Path(__file__).parent / f"{language}.toml"
+    sections = tomllib.loads(file.read_text(encoding="utf-8")).values()
+    return {text: words for section in sections for text, words in section.items()}
 
 
 def placeholders(text: str) -> list[str]:

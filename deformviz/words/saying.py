@@ -90,7 +90,7 @@ def matched(template: str, text: str) -> dict[str, str] | None:
     if not text.startswith(first) or not text.endswith(literals[-1] if literals else first):
         return None
     values, start = {}, len(first)
-    for name, literal in zip(placeholders(template), literals[:-1] + [""], strict=True):
+    for name, literal in zip(placeholders(template), [*literals[:-1], ""], strict=True):
         end = text.find(literal, start + 1) if literal else len(text) - len(literals[-1])
         if end <= start:
             return None

@@ -2,6 +2,7 @@
 
 import { element } from './dom.js';
 import { directionColors } from './layers.js';
+import { t } from './words.js';
 
 /** The elements of a legend, of `layers.legendParts`. */
 export function legendNodes({ title, swatches, wheel, stops, labels }) {
@@ -27,7 +28,7 @@ export function legendNodes({ title, swatches, wheel, stops, labels }) {
 /** A disc whose colours are those of vectors from its centre. */
 function wheelNode(palette) {
   const size = 72;
-  const canvas = element('canvas', { width: size, height: size, role: 'img', 'aria-label': 'colour by direction' });
+  const canvas = element('canvas', { width: size, height: size, role: 'img', 'aria-label': t('colour by direction') });
   const axis = Float32Array.from({ length: size }, (_, i) => (2 * i) / (size - 1) - 1);
   const dy = Float32Array.from({ length: size * size }, (_, i) => axis[Math.floor(i / size)]);
   const dx = Float32Array.from({ length: size * size }, (_, i) => axis[i % size]);
