@@ -35,7 +35,6 @@ link.addEventListener('click', () => {
 
 def header(device: str) -> None:
     """Lay it out; `device` is where the page computes."""
-    gr.Navbar(visible=False)  # Gradio's own list of pages
     with gr.Row(elem_id="header"):
         gr.HTML(
             '<div class="dv-header"><b>deformviz</b>'
