@@ -28,6 +28,7 @@ from ..sampling import Sampling
 from ..viewer import View, ViewState
 from ..viewer.facts import about
 from ..viewer.wire import to_bytes, wire_size
+from ..words import LANGUAGES, Language
 
 MOST_BYTES = 2 * 2**30
 """Of all that is kept for a while; the oldest goes first."""
@@ -50,7 +51,7 @@ class Kept:
     checks: Callable[[], list[dict[str, Any]]] = list
 
 
-Maker = Callable[[Kept, ViewState], bytes]
+Maker = Callable[[Kept, ViewState, Language], bytes]
 
 
 class Shelf:
@@ -129,28 +130,28 @@ def downloads_part(kept: Kept) -> dict[str, str]:
 _PATH = "/deformviz-run"
 
 
-def _numbers(kept: Kept, state: ViewState) -> bytes:
+def _numbers(kept: Kept, state: ViewState, language: Language) -> bytes:
     return to_bytes(kept.sampling)
 
 
-def _checks(kept: Kept, state: ViewState) -> bytes:
+def _checks(kept: Kept, state: ViewState, language: Language) -> bytes:
     return json.dumps(kept.checks()).encode()
 
 
-def _facts(kept: Kept, state: ViewState) -> bytes:
+def _facts(kept: Kept, state: ViewState, language: Language) -> bytes:
     """Findings and facts, which are asked for when someone wants to read them."""
     return json.dumps(about(kept.sampling, kept.told)).encode()
 
 
-def _html(kept: Kept, state: ViewState) -> bytes:
+def _html(kept: Kept, state: ViewState, language: Language) -> bytes:
     told = {**kept.told, "checks": kept.checks()}
-    return View(kept.sampling, kept.pixels, state, told).html().encode()
+    return View(kept.sampling, kept.pixels, state, told, language).html().encode()
 
 
 def _file(write: Callable[[Kept, Path], None], name: str) -> Maker:
     """What `write` puts into a file of that name."""
 
-    def make(kept: Kept, state: ViewState) -> bytes:
+    def make(kept: Kept, state: ViewState, language: Language) -> bytes:
         with tempfile.TemporaryDirectory(prefix="deformviz-") as folder:
             path = Path(folder) / name
             write(kept, path)
@@ -184,9 +185,11 @@ def _serve(request: Request) -> Response:
     kept = SHELF.get(request.path_params["name"])
     if kept is None:
         return PlainTextResponse("This run has been let go: run it again on the page.", 404)
-    state, _ = ViewState.from_query(dict(request.query_params))
+    query = dict(request.query_params)
+    state, _ = ViewState.from_query(query)
+    language: Language = next((one for one in LANGUAGES if query.get("language") == one), "en")
     return Response(
-        make(kept, state),
+        make(kept, state, language),
         media_type="application/octet-stream",
         headers={"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"},
     )

@@ -8,6 +8,7 @@ import { Findings, unpackMap } from './findings.js';
 import { Highlight } from './highlight.js';
 import { Histogram } from './histogram.js';
 import { inIdleTime, loadJSON } from './loading.js';
+import { t } from './words.js';
 
 const QUANTITIES = { magnitude: '|Δ|', dy: 'dy', dx: 'dx', mask: 'mask' };
 
@@ -78,7 +79,7 @@ export class About {
     this.offer(scene);
     this.place(scene);
     this.details.open = state.about;
-    this.viewer.part('layer-name').textContent = this.viewer.sides.length === 1 ? 'layer' : 'layer A';
+    this.viewer.part('layer-name').textContent = t(this.viewer.sides.length === 1 ? 'layer' : 'layer A');
     for (const name of ['bar_group', 'bar_tap']) this.nodes[name].value = state[name] ?? 'all';
     this.nodes.quantity.value = state.quantity;
     this.nodes.log_counts.checked = state.log_counts;
@@ -96,11 +97,11 @@ export class About {
     this.offered = scene;
     this.listed = null;
     const { quantity, bar_group: group, bar_tap: tap } = this.nodes;
-    const all = (name, length) => [['all', `all ${name}s`], ...Array.from({ length }, (_, i) => [i, `${name} ${i}`])];
+    const all = (text, each, length) => [['all', t(text)], ...Array.from({ length }, (_, i) => [i, each(i)])];
     const fill = (node, options) => node.replaceChildren(...options.map(([value, text]) => element('option', { value }, text)));
-    fill(quantity, Object.entries(QUANTITIES).filter(([name]) => name !== 'mask' || scene.view.overlays.includes('mask')));
-    fill(group, all('group', scene.G));
-    fill(tap, all('tap', scene.K));
+    fill(quantity, Object.keys(QUANTITIES).filter((name) => name !== 'mask' || scene.view.overlays.includes('mask')).map((name) => [name, quantityName(name)]));
+    fill(group, all('all groups', groupName, scene.G));
+    fill(tap, all('all taps', tapName, scene.K));
     group.hidden = scene.G === 1;
     tap.hidden = scene.K === 1;
     this.findings.say('');
@@ -160,7 +161,8 @@ export class About {
     this.details.classList.add('dv-counting');
     clearInterval(this.waiting);
     const say = () => {
-      this.viewer.part('bar').textContent = scene.ready ? `counting … ${Math.round(100 * this.share)} %` : 'waiting for the numbers';
+      this.viewer.part('bar').textContent = scene.ready
+        ? t('counting … {share} %', { share: Math.round(100 * this.share) }) : t('waiting for the numbers');
     };
     say();
     if (scene.ready) this.waiting = setInterval(say, 100);
@@ -170,23 +172,23 @@ export class About {
   sayBar(bin) {
     if (!this.key) return;
     const { bins, counts, half } = this.shown;
-    const rounded = half ? '; so many offsets come rounded to half precision' : '';
+    const rounded = half ? t('; so many offsets come rounded to half precision') : '';
     const all = counts.reduce((sum, count) => sum + count, 0);
     const of = (kind) => whole(bins.reduce((sum, each, i) => sum + (each.kind === kind ? counts[i] : 0), 0));
     this.viewer.part('bar').textContent = bin === null
-      ? `${whole(all)} values, of which ${of('zero')} are 0, ${of('infinite')} infinite, ${of('nan')} NaN${rounded}`
-      : `${bins[bin].label}: ${whole(counts[bin])} values, ${percent(counts[bin], all)}`;
+      ? t('{all} values, of which {zero} are 0, {infinite} infinite, {nan} NaN', { all: whole(all), zero: of('zero'), infinite: of('infinite'), nan: of('nan') }) + rounded
+      : t('{bin}: {count} values, {share}', { bin: bins[bin].label, count: whole(counts[bin]), share: percent(counts[bin], all) });
   }
 
   /** Findings and facts: of the view, or else from the server. */
   async drawAbout(scene) {
     if (!scene.ready || (this.listed && this.listedOf === scene)) return;
-    this.findings.say('looking for what may be wrong …');
+    this.findings.say(t('looking for what may be wrong …'));
     let found;
     try {
       found = await aboutOf(scene);
     } catch (error) {
-      if (this.offered === scene) this.findings.say(`The findings could not be loaded: ${error.message}. Change any control to run again.`);
+      if (this.offered === scene) this.findings.say(t('The findings could not be loaded: {reason}. Change any control to run again.', { reason: error.message }));
       return;
     }
     if (this.offered !== scene) return;
@@ -229,14 +231,14 @@ export class About {
     const found = new Uint8Array(scene.h * scene.w);
     await inIdleTime(histogram.positionsIn(bar, group, tap, found), () => !current());
     const positions = found.reduce((sum, is) => sum + is, 0);
-    const text = [`${QUANTITIES[quantity]} ${histogram.bins[bar].label}`, ...whose(group, tap, scene)].join(', ');
+    const text = [`${quantityName(quantity)} ${histogram.bins[bar].label}`, ...whose(group, tap, scene)].join(t(', '));
     return { found, size: [scene.h, scene.w], step: 1, positions, text };
   }
 
   async positionsOfFinding(scene, i) {
     const { findings } = await aboutOf(scene).catch(() => ({ findings: [] }));
     const finding = findings[i];
-    return finding?.map ? { ...unpackMap(finding.map), text: finding.kind } : null;
+    return finding?.map ? { ...unpackMap(finding.map), text: t(finding.kind) } : null;
   }
 
   show(scene, found) {
@@ -246,7 +248,7 @@ export class About {
       root.dataset.highlight = '';
       return;
     }
-    const text = `${whole(found.positions)} ${found.positions === 1 ? 'position' : 'positions'}: ${found.text}`;
+    const text = t(found.positions === 1 ? '{count} position: {what}' : '{count} positions: {what}', { count: whole(found.positions), what: found.text });
     // In a comparison the difference, whose colours are numbers, takes the output's place.
     this.highlight.show(scene, found, text, this.viewer.sides.length === 1);
     this.viewer.tell(text);
@@ -254,17 +256,21 @@ export class About {
   }
 }
 
+const quantityName = (quantity) => t(QUANTITIES[quantity]);
+const groupName = (group) => t('group {group}', { group });
+const tapName = (tap) => t('tap {tap}', { tap });
+
 /** What is counted, in words. */
 function titleOf({ quantity, bar_group: group, bar_tap: tap }, scene) {
-  const what = quantity === 'mask' ? 'mask' : `${QUANTITIES[quantity]} in pixels`;
-  return [what, ...whose(group, tap, scene)].join(', ');
+  const what = quantity === 'mask' ? t('mask') : t('{what} in pixels', { what: quantityName(quantity) });
+  return [what, ...whose(group, tap, scene)].join(t(', '));
 }
 
 /** Of which tap and group values are; nothing of all of them. */
 function whose(group, tap, scene) {
-  if (tap === null) return group === null ? [] : [`group ${group}`];
-  if (scene.G === 1) return [`tap ${tap}`];
-  return [`tap ${tap}`, group === null ? 'all groups' : `group ${group}`];
+  if (tap === null) return group === null ? [] : [groupName(group)];
+  if (scene.G === 1) return [tapName(tap)];
+  return [tapName(tap), group === null ? t('all groups') : groupName(group)];
 }
 
 /** {findings, facts} of a scene, fetched once. */

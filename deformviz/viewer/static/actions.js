@@ -1,6 +1,7 @@
 /* What the viewer's buttons do. */
 
 import { pictureSVG, save, toPNG } from './picture.js';
+import { t } from './words.js';
 
 const ACTIONS = {
   morph: (viewer) => viewer.play.morph(),
@@ -22,9 +23,9 @@ async function copyLink(viewer) {
   const button = viewer.controls.action('link');
   try {
     await navigator.clipboard.writeText(window.location.href);
-    button.textContent = 'copied';
+    button.textContent = t('copied');
   } catch {
-    button.textContent = 'copy it from the address bar';
+    button.textContent = t('copy it from the address bar');
   }
-  setTimeout(() => { button.textContent = 'copy link'; }, 2000);
+  setTimeout(() => { button.textContent = t('copy link'); }, 2000);
 }

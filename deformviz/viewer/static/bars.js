@@ -1,6 +1,7 @@
 /* A histogram's bars as SVG: a list of options, one of which may be chosen, with axes around it. */
 
 import { brief, clamp, element, shape } from './dom.js';
+import { t } from './words.js';
 
 const HEIGHT = 190;
 const MARGIN = { top: 18, right: 8, bottom: 34, left: 58 };
@@ -30,7 +31,7 @@ export class Bars {
     const { bins, counts, title, log, chosen } = drawn;
     const width = Math.max(this.box.clientWidth, 200);
     this.svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
-    this.svg.setAttribute('aria-label', `histogram of ${title}: arrow keys walk the bars, Enter shows where a bar's values are, Escape frees it`);
+    this.svg.setAttribute('aria-label', t("histogram of {title}: arrow keys walk the bars, Enter shows where a bar's values are, Escape frees it", { title }));
     const shown = binsShown(counts);
     const unit = (width - MARGIN.left - MARGIN.right) / shown.length;
     const scale = log ? logScale(Math.max(...counts)) : linearScale(Math.max(...counts));
@@ -128,7 +129,7 @@ function axes(shown, bins, unit, width, scale, title) {
     shape('text', { x, y: bottom + 15, 'text-anchor': 'middle' }, root).textContent = text;
   }
   shape('text', { x: (MARGIN.left + right) / 2, y: HEIGHT - 4, 'text-anchor': 'middle' }, root).textContent = title;
-  shape('text', { x: MARGIN.left - 6, y: 10, 'text-anchor': 'end' }, root).textContent = 'values';
+  shape('text', { x: MARGIN.left - 6, y: 10, 'text-anchor': 'end' }, root).textContent = t('values');
   return root;
 }
 
@@ -162,9 +163,9 @@ function withRoom(labels, width) {
 
 /** The same numbers as a table. */
 export function countTable(bins, counts) {
-  const table = element('table', { 'aria-label': 'the counts' });
+  const table = element('table', { 'aria-label': t('the counts') });
   const head = element('tr');
-  for (const name of ['bin', 'values', 'share']) head.append(element('th', { scope: 'col' }, name));
+  for (const name of [t('bin'), t('values'), t('share')]) head.append(element('th', { scope: 'col' }, name));
   table.append(element('thead'), element('tbody'));
   table.tHead.append(head);
   const all = counts.reduce((sum, count) => sum + count, 0);

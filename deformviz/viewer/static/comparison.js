@@ -2,6 +2,7 @@
 
 import { difference, paintDifference } from './layers.js';
 import { Scene } from './scene.js';
+import { t, tEach } from './words.js';
 
 export class Comparison {
   constructor(viewer) {
@@ -29,8 +30,8 @@ export class Comparison {
     viewer.b.reset(scene);
     this.show(true);
     const [kh, kw] = view.header.kernel_size;
-    viewer.part('name-b').textContent = `B: ${view.header.name}, ${kh} × ${kw}`;
-    viewer.part('name-b').title = view.status;
+    viewer.part('name-b').textContent = `B: ${view.header.name}${t(', ')}${kh} × ${kw}`;
+    viewer.part('name-b').title = tEach(view.status);
     await viewer.b.image.draw(view.grounds.image, viewer.a.image.asked);
     if (!scene.ready) await viewer.loader.load(viewer.b);
     viewer.drawAll();
@@ -41,7 +42,7 @@ export class Comparison {
     const { viewer } = this;
     viewer.b.scene = null;
     this.show(false);
-    viewer.part('output-caption').textContent = viewer.a.scene.view.outputCaption;
+    viewer.part('output-caption').textContent = tEach(viewer.a.scene.view.outputCaption);
     return viewer.output.draw(viewer.a.scene.view.grounds.output).then(() => viewer.drawAll());
   }
 
@@ -49,11 +50,11 @@ export class Comparison {
     const { viewer } = this;
     viewer.root.classList.toggle('dv-comparing', on);
     for (const node of viewer.root.querySelectorAll('[data-side="b"], [data-terms="b"]')) node.hidden = !on;
-    viewer.part('name-a').textContent = on ? 'A' : 'input';
-    viewer.part('output-name').textContent = on ? 'A − B' : 'output';
+    viewer.part('name-a').textContent = on ? 'A' : t('input');
+    viewer.part('output-name').textContent = on ? 'A − B' : t('output');
     const button = viewer.controls.action('compare');
     button.setAttribute('aria-pressed', on);
-    button.textContent = on ? 'end comparison' : 'compare';
+    button.textContent = t(on ? 'end comparison' : 'compare');
   }
 
   /** In the place of the output: what lies over the images of both, as A − B. */
@@ -64,7 +65,7 @@ export class Comparison {
     const { h, w } = a.scene;
     const painted = found.values ? { ...paintDifference(found), width: w, height: h } : null;
     const equal = found.values?.every((value) => value === 0);
-    viewer.part('output-caption').textContent = found.problem ?? (equal ? 'equal everywhere' : found.title);
+    viewer.part('output-caption').textContent = found.problem ?? (equal ? t('equal everywhere') : found.title);
     output.lay(painted, [-0.5, -0.5, h, w]);
   }
 }

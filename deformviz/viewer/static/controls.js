@@ -1,6 +1,7 @@
 /* The viewer's own controls: what they say is the state, and no server is asked. */
 
 import { element, number } from './dom.js';
+import { t } from './words.js';
 
 const ARROWS = 30;
 const SHORT = {
@@ -56,13 +57,13 @@ export class Controls {
   offer({ view }) {
     const overlays = ['none', ...view.overlays];
     this.over.replaceChildren(...overlays.map((name) => {
-      const label = element('label', {}, SHORT[name] ?? name);
+      const label = element('label', {}, t(SHORT[name] ?? name));
       label.prepend(element('input', { type: 'radio', name: this.name, value: name }));
       return label;
     }));
-    this.choices('palette', ['perceptual', 'Middlebury'].map((name) => [name, name]));
-    this.choices('output_channel', channels(view.channels.output, 'mean'));
-    this.choices('input_channel', channels(view.channels.input, 'all'));
+    this.choices('palette', ['perceptual', 'Middlebury'].map((name) => [name, t(name)]));
+    this.choices('output_channel', channels(view.channels.output, t('mean')));
+    this.choices('input_channel', channels(view.channels.input, t('all')));
     this.nodes.tap.max = view.taps - 1;
     this.nodes.group.max = view.groups - 1;
     [this.nodes.y.max, this.nodes.x.max] = view.header.output_size.map((n) => n - 1);
@@ -103,8 +104,9 @@ export class Controls {
       if (node !== document.activeElement && node.value !== String(value)) node.value = value;
     }
     const button = this.action('pin');
-    if (button.textContent !== (pinned ? 'pinned' : 'pin')) {
-      button.textContent = pinned ? 'pinned' : 'pin';
+    const text = t(pinned ? 'pinned' : 'pin');
+    if (button.textContent !== text) {
+      button.textContent = text;
       button.setAttribute('aria-pressed', pinned);
     }
   }
@@ -119,6 +121,6 @@ export class Controls {
 }
 
 const channels = (names, all) => [
-  ...names.map((name, i) => [i, name]),
+  ...names.map((name, i) => [i, t(name)]),
   ...(names.length > 1 ? [['all', all]] : []),
 ];

@@ -2,6 +2,7 @@
 
 import { element, number, signed, write } from './dom.js';
 import { affineFit, effectiveDilation } from './fit.js';
+import { t } from './words.js';
 
 const px = (value, format = number) => (Number.isFinite(value) ? `${format(value, 3)} px` : '–');
 
@@ -18,19 +19,22 @@ const HERE = {
 const ALONE = 'shift (dy, dx)'; // of a single tap, nothing else is known
 const BETWEEN_GROUPS = ' · '; // what stands between groups
 
+/** A fact's text, group by group. */
+const factText = (text) => text.split(BETWEEN_GROUPS).map((part) => t(part)).join(BETWEEN_GROUPS);
+
 /** A text that breaks between groups alone. */
 const unbroken = (text) => text.split(BETWEEN_GROUPS).map((part) => part.replaceAll(' ', '\u00a0')).join(BETWEEN_GROUPS);
 
 export class Facts {
   constructor(box) {
-    this.table = element('table', { 'aria-label': 'facts of the layer and of the position' });
+    this.table = element('table', { 'aria-label': t('facts of the layer and of the position') });
     const head = element('tr');
     this.position = element('th', { scope: 'col' });
     this.layer = element('th', { scope: 'col' });
-    head.append(element('th', { scope: 'col' }, 'facts'), this.layer, this.position);
+    head.append(element('th', { scope: 'col' }, t('facts')), this.layer, this.position);
     this.table.append(element('thead'), element('tbody'));
     this.table.tHead.append(head);
-    const how = 'Of the layer: the mean of the dilation, the medians of the affine fit. A row under the pointer says what it is.';
+    const how = t('Of the layer: the mean of the dilation, the medians of the affine fit. A row under the pointer says what it is.');
     this.here = {};
     box.append(this.table, element('p', { class: 'dv-quiet' }, how));
   }
@@ -40,14 +44,14 @@ export class Facts {
     const known = new Map(facts.map(([name, ...rest]) => [name, rest]));
     const own = Object.keys(HERE).filter((name) => scene.K > 1 || name === ALONE);
     const names = [...new Set([...own, ...known.keys()])];
-    this.layer.textContent = facts.some(([, text]) => text.includes(BETWEEN_GROUPS)) ? 'layer, by group' : 'layer';
+    this.layer.textContent = facts.some(([, text]) => text.includes(BETWEEN_GROUPS)) ? t('layer, by group') : t('layer');
     this.here = {};
     this.table.tBodies[0].replaceChildren(...names.map((name) => {
       const [text = '', title = ''] = known.get(name) ?? [];
-      const row = element('tr', { title, 'data-fact': name });
+      const row = element('tr', { title: t(title), 'data-fact': name });
       const cell = element('td');
       this.here[name] = cell.appendChild(document.createTextNode(''));
-      row.append(element('th', { scope: 'row' }, name), element('td', {}, unbroken(text)), cell);
+      row.append(element('th', { scope: 'row' }, t(name)), element('td', {}, unbroken(factText(text))), cell);
       return row;
     }));
   }
@@ -57,7 +61,8 @@ export class Facts {
     const own = (points) => points.subarray(2 * group * scene.K, 2 * (group + 1) * scene.K);
     const fit = affineFit(own(reading.base), own(reading.point));
     const dilation = effectiveDilation(own(reading.point), scene.grid.kernel_size);
-    const place = `at ${reading.y}, ${reading.x}${scene.G > 1 ? `, group ${group}` : ''}`;
+    const { y, x } = reading;
+    const place = scene.G > 1 ? t('at {y}, {x}, group {group}', { y, x, group }) : t('at {y}, {x}', { y, x });
     if (this.position.textContent !== place) this.position.textContent = place;
     for (const [name, text] of Object.entries(HERE)) if (this.here[name]) write(this.here[name], text({ ...fit, dilation }));
   }

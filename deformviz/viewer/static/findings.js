@@ -1,6 +1,7 @@
 /* What is wrong with a layer, as a list: a click shows where. */
 
 import { element } from './dom.js';
+import { t } from './words.js';
 
 const MARKS = { error: '✕', warning: '▲', info: '●' };
 
@@ -20,7 +21,7 @@ export class Findings {
 
   draw(findings) {
     if (!findings.length) {
-      this.say('no findings');
+      this.say(t('no findings'));
       return;
     }
     this.nodes = findings.map((finding, i) => this.item(finding, i));
@@ -36,12 +37,12 @@ export class Findings {
   item(finding, i) {
     const { severity, sentence } = finding;
     const shows = finding.map || finding.tap !== null || finding.group !== null;
-    const node = shows ? element('button', { type: 'button', 'aria-pressed': false, title: 'show where' }) : element('div');
+    const node = shows ? element('button', { type: 'button', 'aria-pressed': false, title: t('show where') }) : element('div');
     node.className = 'dv-finding';
     node.append(
-      element('b', { class: `dv-${severity}` }, `${MARKS[severity] ?? ''} ${severity}`),
+      element('b', { class: `dv-${severity}` }, `${MARKS[severity] ?? ''} ${t(severity)}`),
       ' ',
-      element('span', {}, sentence),
+      element('span', {}, t(sentence)),
     );
     if (shows) node.addEventListener('click', () => this.pick(i));
     return node;

@@ -6,10 +6,10 @@ import { loadTensors } from './loading.js';
 import { Scene } from './scene.js';
 import { LayerTaps, trace } from './trace.js';
 import { heatGradient, largest, Trail } from './trail.js';
+import { t } from './words.js';
 
 const QUICK = 2000; // points that a move of the pointer may wait for; more come with the next frame
 const FIRST_DEPTH = 2; // layers below, as in the paper's figure: 729 points
-const BETWEEN = 'What lies between layers is taken to leave places as they are.';
 
 export class Follow {
   constructor(viewer) {
@@ -133,7 +133,7 @@ export class Follow {
       for (const id of this.scenes.keys()) if (!needed.has(id)) this.scenes.delete(id);
     } catch (error) {
       if (error.name === 'AbortError') return;
-      this.problem = `The layers below could not be loaded: ${error.message}. Switch it off and on to try again.`;
+      this.problem = t('The layers below could not be loaded: {reason}. Switch it off and on to try again.', { reason: error.message });
     }
     this.loading = null;
     this.viewer.drawPosition();
@@ -141,7 +141,7 @@ export class Follow {
 
   async loadOne(layer, signal) {
     const size = (layer.data.size / 1e6).toFixed(1);
-    const tell = (came) => this.say(`${layer.header.name}: ${(came / 1e6).toFixed(1)} of ${size} MB`);
+    const tell = (came) => this.say(t('{name}: {came} of {size} MB', { name: layer.header.name, came: (came / 1e6).toFixed(1), size }));
     tell(0);
     const scene = new Scene(layer);
     scene.attach(await loadTensors(layer.data, tell, signal));
@@ -186,7 +186,7 @@ export class Follow {
       this.drawTrace(side, layers);
     } catch (error) {
       this.trail(side).clear();
-      this.say(`Not followed: ${error.message}.`);
+      this.say(t('Not followed: {reason}.', { reason: error.message }));
     }
     return true;
   }
@@ -242,19 +242,27 @@ export class Follow {
     const { weights } = levels[index];
     const names = layers.slice(0, index + 1).map(({ scene }) => scene.grid.name);
     const merged = this.viewer.state.follow_mode === 'exact';
-    const parts = [`${weights.length} ${merged ? 'pixels' : 'points'} of ${names.length} ${names.length > 1 ? 'layers' : 'layer'}`];
-    if (merged) parts.push(`weights add up to ${brief(weights.reduce((sum, weight) => sum + weight, 0))}, the largest is ${brief(largest(weights))}`);
-    if (index === layers.length - 1 && off) parts.push(`${off} more end off the map`);
-    if (index === layers.length - 1 && broken) parts.push(`${broken} more at numbers that are not finite`);
-    const moved = exact ? '' : ' The first taps are where you put them, the others as recorded.';
-    this.say(`${parts.join(', ')}: ${names.join(' ▸ ')}. ${BETWEEN}${moved}`);
-    this.words = `; followed down: ${parts.join(', ')}`;
+    const parts = [countOf(weights.length, names.length, merged)];
+    if (merged) parts.push(t('weights add up to {sum}, the largest is {most}', { sum: brief(weights.reduce((sum, weight) => sum + weight, 0)), most: brief(largest(weights)) }));
+    if (index === layers.length - 1 && off) parts.push(t('{count} more end off the map', { count: off }));
+    if (index === layers.length - 1 && broken) parts.push(t('{count} more at numbers that are not finite', { count: broken }));
+    const found = parts.join(t(', '));
+    const moved = exact ? '' : t(' The first taps are where you put them, the others as recorded.');
+    this.say(t('{found}: {names}. What lies between layers is taken to leave places as they are.', { found, names: names.join(' ▸ ') }) + moved);
+    this.words = t('; followed down: {found}', { found });
     this.heat.hidden = !merged;
-    write(this.levelText, `${index + 1} of ${layers.length}`);
+    write(this.levelText, t('{count} of {all}', { count: index + 1, all: layers.length }));
   }
 }
 
 const MOST_LEFT_OUT = 32; // as in state.py
+
+/** What of how many layers is drawn, in words. */
+function countOf(count, layers, merged) {
+  const one = merged ? '{count} pixels of {layers} layer' : '{count} points of {layers} layer';
+  const several = merged ? '{count} pixels of {layers} layers' : '{count} points of {layers} layers';
+  return t(layers > 1 ? several : one, { count, layers });
+}
 
 /** A layer's number in the order of the calls, by its place among those below. */
 const numberOf = (below, i) => below.length - 1 - i;

@@ -1,6 +1,7 @@
 /* The formula of one position: a row for each group and tap, made once and then rewritten. */
 
 import { element, number, signed, write } from './dom.js';
+import { t } from './words.js';
 
 const HEAD = [
   ['tap', 'index of the tap, row by row'],
@@ -29,12 +30,12 @@ export class Formula {
     this.why = element('div', { class: 'dv-why' });
     this.whyText = this.why.appendChild(document.createTextNode(''));
     this.body = element('tbody');
-    const table = element('table', { 'aria-label': 'the terms of the sum' });
+    const table = element('table', { 'aria-label': t('the terms of the sum') });
     const head = element('tr');
-    for (const [text, title] of HEAD) head.append(element('th', { scope: 'col', title }, text));
+    for (const [text, title] of HEAD) head.append(element('th', { scope: 'col', title: t(title) }, t(text)));
     table.append(element('thead'), this.body);
     table.tHead.append(head);
-    const scroll = element('div', { class: 'dv-scroll', tabindex: 0, role: 'region', 'aria-label': 'the terms of the sum' });
+    const scroll = element('div', { class: 'dv-scroll', tabindex: 0, role: 'region', 'aria-label': t('the terms of the sum') });
     scroll.append(table);
     scroll.addEventListener('scroll', () => {
       this.scrolled = scroll.scrollTop; // asked for at every hover, it would cost a layout each
@@ -61,7 +62,7 @@ export class Formula {
   makeRow(scene, color, n) {
     const node = element('tr', { 'data-tap': n });
     const name = scene.K === 1 ? `${n}` : `${n % scene.K}`;
-    const label = element('th', { scope: 'row' }, scene.G > 1 && scene.K > 1 ? `${name}, group ${Math.floor(n / scene.K)}` : name);
+    const label = element('th', { scope: 'row' }, scene.G > 1 && scene.K > 1 ? t('{tap}, group {group}', { tap: name, group: Math.floor(n / scene.K) }) : name);
     const dot = element('i', { class: 'dv-dot' });
     dot.style.background = color;
     label.prepend(dot);
@@ -153,13 +154,14 @@ export class Formula {
 /** The texts of x, m, w and the product; the mask alone where no values are known. */
 function factors({ channels, value, mask, weight, product }) {
   if (channels === undefined) return ['', number(mask, 3), '', ''];
-  if (channels !== 1) return [`${channels} channels`, number(mask, 3), 'Σ', number(product, 4)];
+  if (channels !== 1) return [t('{count} channels', { count: channels }), number(mask, 3), 'Σ', number(product, 4)];
   return [number(value, 4), number(mask, 3), number(weight, 4), number(product, 4)];
 }
 
 function compared(terms, gap, exact, half) {
-  const given = `the operator gave ${number(terms.output, 6)}`;
-  if (!exact) return `${given} where nothing was moved by hand, ${signed(terms.total - terms.output, 6)} from it`;
+  const given = number(terms.output, 6);
+  if (!exact) return t('the operator gave {given} where nothing was moved by hand, {gap} from it', { given, gap: signed(terms.total - terms.output, 6) });
   const size = gap === 0 ? '0' : gap.toExponential(1).replace('-', '−');
-  return `${given}, difference ${size}${half ? ', as such large records come rounded to half precision' : ''}`;
+  const rounded = half ? t(', as such large records come rounded to half precision') : '';
+  return t('the operator gave {given}, difference {gap}', { given, gap: size }) + rounded;
 }

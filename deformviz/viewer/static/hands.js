@@ -1,6 +1,7 @@
 /* Keys, and taps that are dragged. */
 
 import { clamp } from './dom.js';
+import { t } from './words.js';
 
 export class Hands {
   constructor(viewer) {
@@ -44,7 +45,7 @@ export class Hands {
     const n = ((a.lit ?? start) + step + count) % count;
     for (const side of sides) side.light(n);
     const cells = [...a.formula.rows[n].node.children].map((cell) => cell.textContent);
-    this.viewer.tell(`tap ${cells.join('; ')}`);
+    this.viewer.tell(t('tap {tap}', { tap: cells.join('; ') }));
   }
 
   /** Move the lit tap by a quarter of a pixel, with Shift by two and a half. */

@@ -3,6 +3,7 @@
  * agree on each of them. Work goes in steps, as generators; nothing here draws. */
 
 import { brief } from './dom.js';
+import { t } from './words.js';
 
 // EDGES: between the bins above zero, ascending; the bundle brings them along.
 
@@ -23,8 +24,8 @@ function labelOf({ kind, low, high }) {
   if (kind === 'nan') return 'NaN';
   if (kind === 'infinite') return low > 0 ? '∞' : '−∞';
   if (kind === 'zero') return '0';
-  if (kind === 'large') return low > 0 ? `${brief(low)} and more` : `${brief(high)} and less`;
-  return `${brief(low)} to ${brief(high)}`;
+  if (kind === 'large') return low > 0 ? t('{low} and more', { low: brief(low) }) : t('{high} and less', { high: brief(high) });
+  return t('{low} to {high}', { low: brief(low), high: brief(high) });
 }
 
 /** How many edges are not above a size. */

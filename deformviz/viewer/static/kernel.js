@@ -2,6 +2,7 @@
 
 import { brief, clamp, shape } from './dom.js';
 import { Points } from './points.js';
+import { t } from './words.js';
 
 const MOST_PANELS = 4;
 const TITLE = 15;
@@ -61,7 +62,7 @@ export class KernelView {
       this.text(brief(value), cx + place, cy + half + 11, 'middle');
       if (panel === 0) this.text(brief(value), cx - half - 4, cy + place + 4, 'end');
     }
-    if (this.panels > 1) this.text(`group ${panel}`, cx, cy - half - 4, 'middle');
+    if (this.panels > 1) this.text(t('group {group}', { group: panel }), cx, cy - half - 4, 'middle');
   }
 
   /** Between ticks whose labels have room: else there is one on each side of the middle. */

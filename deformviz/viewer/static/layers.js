@@ -2,6 +2,7 @@
  * its scale and its legend. The Python figures have the same colours; a test compares them. */
 
 import { brief } from './dom.js';
+import { t } from './words.js';
 
 // PALETTES: colour tables [n][3] by name, that the bundle brings along.
 
@@ -87,10 +88,10 @@ function coordinate(name) {
     const area = scene.H * scene.W;
     return scene.tensors.input.data.subarray(channel * area, (channel + 1) * area);
   };
-  return { values, range, scale: () => scale, title: () => `${name} channel`, ofInput: true };
+  return { values, range, scale: () => scale, title: () => t('{name} channel', { name: t(name) }), ofInput: true };
 }
 
-const ofTap = (what) => ({ tap }, scene) => (scene.K > 1 ? `${what} of tap ${tap}` : what);
+const ofTap = (what) => ({ tap }, scene) => (scene.K > 1 ? t('{what} of tap {tap}', { what: t(what), tap }) : t(what));
 
 /** By name: `values` of a scene, their `range`, and how they become colours. */
 const OVERLAYS = {
@@ -122,7 +123,7 @@ const OVERLAYS = {
     values: (scene) => plane(scene, scene.tensors.region, []),
     range: (_values, scene) => [0, scene.view.regionColors.length],
     paint: (values, [, count], state, scene) => lookUp(values, scene.view.regionColors, 0, count - 1),
-    title: () => 'region',
+    title: () => t('region'),
   },
   output: {
     values: (scene, state) => outputPlane(scene, state.output_channel),
@@ -135,7 +136,7 @@ const OVERLAYS = {
     },
     scale: ([low]) => (low < 0 ? 'PuOr' : 'Greys'),
     title: ({ output_channel: channel }, scene) => (
-      channel === null ? 'mean output' : `output ${scene.view.channels.output[channel]}`),
+      channel === null ? t('mean output') : t('output {channel}', { channel: t(scene.view.channels.output[channel]) })),
   },
   'x coordinate': coordinate('x'),
   'y coordinate': coordinate('y'),
@@ -194,20 +195,20 @@ function shares(values, colors) {
  * @returns {values, title}, or {problem} in words.
  */
 export function difference(a, b, state) {
-  if (!a.ready || !b.ready) return { problem: 'waiting for the numbers' };
+  if (!a.ready || !b.ready) return { problem: t('waiting for the numbers') };
   if (a.h !== b.h || a.w !== b.w) {
-    return { problem: `no difference: one output is ${a.h} × ${a.w}, the other ${b.h} × ${b.w}` };
+    return { problem: t('no difference: one output is {one}, the other {other}', { one: `${a.h} × ${a.w}`, other: `${b.h} × ${b.w}` }) };
   }
   const both = [a, b].every((scene) => scene.view.overlays.includes(state.over));
   const bare = [a, b].some((scene) => scene.O === 0); // static patterns have no output
   if (both ? ['field colours', 'magnitude'].includes(state.over) || (bare && state.over !== 'mask') : bare) {
     const [one, two] = [a, b].map((scene) => field(scene, nearest(scene, state)));
     const gap = one.dy.map((dy, i) => Math.hypot(dy - two.dy[i], one.dx[i] - two.dx[i]));
-    return { values: gap, title: '|Δ A − Δ B| in pixels', scale: 'Cividis' };
+    return { values: gap, title: t('|Δ A − Δ B| in pixels'), scale: 'Cividis' };
   }
   const what = both && state.over === 'mask' ? 'mask' : 'output';
   const [one, two] = [a, b].map((scene) => OVERLAYS[what].values(scene, nearest(scene, state)));
-  return { values: one.map((value, i) => value - two[i]), title: `${what} A − ${what} B`, scale: 'PuOr' };
+  return { values: one.map((value, i) => value - two[i]), title: t('{what} A − {what} B', { what: t(what) }), scale: 'PuOr' };
 }
 
 /** The tap, group and channel that a scene has, nearest to those asked for. */
@@ -239,7 +240,7 @@ export function legendParts({ title, scale, range, wheel, regions }) {
     const text = (share, i) => `${i}: ${Math.round(100 * share)} %`;
     return { title, swatches: regions.map(({ color, share }, i) => ({ color: css(color), text: text(share, i) })) };
   }
-  if (wheel) return { title: `${title}, rim = ${brief(range[1])} px`, wheel };
+  if (wheel) return { title: t('{title}, rim = {top} px', { title, top: brief(range[1]) }), wheel };
   const table = PALETTES[scale];
   const stops = [0, 0.25, 0.5, 0.75, 1].map((part) => css(table[Math.round(part * (table.length - 1))]));
   return { title, stops, labels: [range[0], (range[0] + range[1]) / 2, range[1]].map(brief) };

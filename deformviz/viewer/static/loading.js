@@ -2,6 +2,7 @@
 
 import { drawChecks } from './runs.js';
 import { readTensors } from './tensors.js';
+import { t } from './words.js';
 
 /**
  * @param data {url, size}: where they are; or {element}: the id of an element that holds them.
@@ -29,7 +30,7 @@ export async function loadJSON(url) {
 
 async function answer(url, options) {
   const response = await fetch(url, options);
-  if (!response.ok) throw new Error(response.status === 404 ? 'the server has let them go' : `the server said ${response.status}`);
+  if (!response.ok) throw new Error(response.status === 404 ? t('the server has let them go') : t('the server said {status}', { status: response.status }));
   return response;
 }
 
@@ -73,13 +74,13 @@ export class Loader {
     const abort = new AbortController();
     this.abort?.abort();
     if (side === viewer.a) this.abort = abort;
-    const tell = (came) => { this.line.textContent = `offsets: ${megabytes(came)} of ${megabytes(data.size)} MB`; };
+    const tell = (came) => { this.line.textContent = t('offsets: {came} of {size} MB', { came: megabytes(came), size: megabytes(data.size) }); };
     tell(0);
     try {
       scene.attach(await loadTensors(data, tell, abort.signal));
     } catch (error) {
       if (error.name !== 'AbortError') {
-        this.line.textContent = `The numbers could not be loaded: ${error.message}. Change any control to run again.`;
+        this.line.textContent = t('The numbers could not be loaded: {reason}. Change any control to run again.', { reason: error.message });
       }
       return;
     }
@@ -98,7 +99,7 @@ export class Loader {
     try {
       scene.checks ??= await loadJSON(checks);
     } catch (error) {
-      scene.checks = [{ claim: `the checks could not be loaded: ${error.message}`, passed: false }];
+      scene.checks = [{ claim: t('the checks could not be loaded: {reason}', { reason: error.message }), passed: false }];
     }
     if (this.viewer.a.scene === scene) drawChecks(this.viewer.part('checks'), scene.checks);
   }

@@ -1,6 +1,7 @@
 /* Which of several layers is shown. Pin, zoom and overlays stay where they are on the image. */
 
 import { clamp, element } from './dom.js';
+import { t } from './words.js';
 
 const SEARCHED = 12; // layers, above which there is a box to search them with
 
@@ -58,7 +59,7 @@ export class LayerPicker {
     this.select.replaceChildren(...offered.map((i) => element('option', { value: i }, names[i])));
     this.select.value = this.shown;
     this.select.title = names[this.shown];
-    this.viewer.part('layers-found').textContent = `${this.found.length} of ${names.length}`;
+    this.viewer.part('layers-found').textContent = t('{count} of {all}', { count: this.found.length, all: names.length });
   }
 
   pick(index) {

@@ -1,10 +1,10 @@
 /* What moves by itself, once a person has asked for it; where motion is not wanted, in steps. */
 
 import { sweepPosition } from './state.js';
+import { t } from './words.js';
 
 const SWEEP_SECONDS = 24;
 const MORPH_SECONDS = 1.6;
-const PLAY = 'play from regular to deformed';
 
 const stillness = () => window.matchMedia('(prefers-reduced-motion: reduce)').matches;
 
@@ -47,7 +47,7 @@ export class Play {
   showMorphing() {
     const button = this.viewer.controls.action('morph');
     button.textContent = this.morphing ? '❚❚' : '▶';
-    button.setAttribute('aria-label', this.morphing ? 'pause' : PLAY);
+    button.setAttribute('aria-label', t(this.morphing ? 'pause' : 'play from regular to deformed'));
   }
 
   /** Walk over the output, until someone hovers. */

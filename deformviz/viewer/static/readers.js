@@ -1,6 +1,8 @@
 /* The shade over the output: every position that reads the pixel under the pointer, in the colour
  * of the tap that reads it. Only what changed is painted again. */
 
+import { t, tEach } from './words.js';
+
 export class Readers {
   constructor(canvas) {
     this.canvas = canvas;
@@ -48,8 +50,9 @@ export class Readers {
 
 /** What the shade over the output means. */
 export function whoReads(scene, pixel, found) {
-  if (!pixel || !scene.ready) return scene.view.outputCaption;
-  if (!scene.index) return 'looking up who reads where …';
+  if (!pixel || !scene.ready) return tEach(scene.view.outputCaption);
+  if (!scene.index) return t('looking up who reads where …');
   const positions = new Set(found.map((reader) => reader.position)).size;
-  return `${positions} ${positions === 1 ? 'position reads' : 'positions read'} pixel ${pixel.join(', ')}`;
+  const text = positions === 1 ? '{count} position reads pixel {pixel}' : '{count} positions read pixel {pixel}';
+  return t(text, { count: positions, pixel: pixel.join(', ') });
 }

@@ -7,6 +7,7 @@ import { Pane } from './pane.js';
 import { drawArrows, Points } from './points.js';
 import { nearest, robustTop } from './layers.js';
 import { part, why } from './why.js';
+import { t } from './words.js';
 
 export class Side {
   /** @param parts {image, kernel, terms}; `tell` hears of taps: 'light' or 'grab', n, event. */
@@ -74,12 +75,12 @@ export class Side {
     const terms = scene.terms(reading, state.output_channel, input);
     this.terms = terms;
     if (!terms) {
-      const why = scene.ready ? 'The sum needs the input and the output, which this record does not hold.' : 'The numbers are on their way …';
+      const why = t(scene.ready ? 'The sum needs the input and the output, which this record does not hold.' : 'The numbers are on their way …');
       this.formula.drawPlaces(why, scene.places(reading), reading);
       return;
     }
     this.formula.draw({
-      symbol: `y(${reading.y}, ${reading.x})${state.output_channel === null ? ', mean of the channels' : ''}`,
+      symbol: `y(${reading.y}, ${reading.x})${state.output_channel === null ? t(', mean of the channels') : ''}`,
       terms, reading, why: why(scene, reading, terms), part: part(scene, terms, input), half: scene.tensors.offset.half,
     });
   }

@@ -2,6 +2,8 @@
  * It computes what `analysis/tracing.py` does, which says what the modes mean, and draws nothing.
  * Coordinates are (y, x) in pixels of each layer's map, pixel centres at integers. */
 
+import { t } from './words.js';
+
 const MOST_POINTS = 2 ** 17;
 
 /** The units around a point and their weights, as `around` last found them; reused at each call. */
@@ -42,7 +44,7 @@ function tapStrength(scene) {
   const taps = rows * columns;
   const channels = scene.C || perOutput;
   if (taps !== scene.K || channels % scene.G) {
-    throw new Error(`the kernel of ${scene.grid.name} does not say which channels its taps read: choose another weight`);
+    throw new Error(t('the kernel of {name} does not say which channels its taps read: choose another weight', { name: scene.grid.name }));
   }
   const [perGroup, sharing] = [channels / scene.G, Math.floor((outputs * perOutput) / channels)];
   const strength = new Float64Array(kernels * scene.G * taps);
@@ -261,7 +263,7 @@ class Ways {
   through(layer, index, ways) {
     const { scene, count } = layer;
     if (ways.count * count > MOST_POINTS) {
-      throw new Error(`${ways.count * count} points are more than can be drawn: take fewer layers, one group, or exact`);
+      throw new Error(t('{count} points are more than can be drawn: take fewer layers, one group, or exact', { count: ways.count * count }));
     }
     const [kept, rest] = [room(ways.count * count), this.after(index + 1)];
     for (let i = 0; i < ways.count; i += 1) {

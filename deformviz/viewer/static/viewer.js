@@ -22,6 +22,7 @@ import { writeRun } from './runs.js';
 import { Scene } from './scene.js';
 import { Side } from './side.js';
 import { firstState, matrixOf, stateQuery, unmoved } from './state.js';
+import { t } from './words.js';
 
 const LAYERS = ['arrows', 'over', 'tap', 'group', 'palette', 'output_channel'];
 
@@ -177,7 +178,7 @@ export class Viewer {
   }
 
   wait(side) {
-    side.formula.wait('The offsets are on their way: the position shows when they are here.');
+    side.formula.wait(t('The offsets are on their way: the position shows when they are here.'));
   }
 
   mark() {
@@ -260,7 +261,7 @@ export class Viewer {
     this.state.pinned = false;
     this.unmove();
     this.drawPosition();
-    this.tell('position free');
+    this.tell(t('position free'));
   }
 
   unmove() {
@@ -275,7 +276,8 @@ export class Viewer {
   say() {
     const { terms, reading } = this.a;
     if (!terms || !reading) return;
-    this.tell(`pinned y ${reading.y}, x ${reading.x}: output ${number(terms.total, 4)}, ${terms.rows.length} terms${this.follow.words}`);
+    const { y, x } = reading;
+    this.tell(t('pinned y {y}, x {x}: output {total}, {count} terms', { y, x, total: number(terms.total, 4), count: terms.rows.length }) + this.follow.words);
   }
 
   /** A change of the state by a control. */

@@ -1,8 +1,7 @@
 /* What the viewer says, in the language of its page; `deformviz.words` has the rules, and does the
  * same in Python. */
 
-// CATALOGUE: English to the page's words, empty in English; LANGUAGE: as HTML's `lang` has it; the
-// bundle brings both along.
+// CATALOGUE: English to the page's words, empty in English; the bundle brings it along.
 
 const PLACEHOLDER = /\{(\w+)\}/;
 
