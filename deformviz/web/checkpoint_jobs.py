@@ -16,6 +16,7 @@ import gradio as gr
 from ..checkpoints.pictures import Normalisation
 from ..inspection import LayerInspection
 from ..viewer import ViewState
+from ..words import say
 from .explore_tab import accept_photo
 from .layer_table import elided, table_html
 from .layer_view import draw_layer
@@ -190,7 +191,7 @@ def example_photo_job(
 
 
 def _told_by(progress: gr.Progress) -> Tell:
-    return lambda part, words: progress(part, desc=words)
+    return lambda part, words: progress(part, desc=say(words))
 
 
 def _kept(opened: Opened, session: str | None, measure: str | None, *, fresh: bool = False) -> Told:
@@ -216,7 +217,9 @@ def shown(opened: Opened, measure: str | None = None, *, fresh: bool = False) ->
     beside = opened.files[_file_beside(opened)].name
     return {
         "files": gr.update(choices=names, value=opened.file, visible=several),
-        "compare": gr.update(value=f"compare with {elided(beside, 30)}", visible=several),
+        "compare": gr.update(
+            value=say("compare with {file}", file=elided(beside, 30)), visible=several
+        ),
         "table": table_html(opened.shown, opened.layer),
         "words": words_html(opened),
         "view": gr.skip() if view is None else view,

@@ -14,8 +14,10 @@ import gradio as gr
 from .. import examples
 from ..checkpoints import FAMILIES
 from ..checkpoints.family import Activation, Order, Outside
+from ..words import say
 from . import checkpoint_jobs as jobs
 from .checkpoint_jobs import NO_MASK, PHOTO_SUFFIXES, READINGS, Told
+from .explore_tab import named
 from .guard import clear_errors
 from .layer_table import layer_table
 from .opened import OPENINGS
@@ -23,10 +25,10 @@ from .opening import OnPhoto
 from .viewer import viewer
 
 _HELP = (
-    '<p class="dv-quiet">Drop .safetensors or what torch.save wrote (.pt, .pth, .ckpt, .bin) and '
+    "Drop .safetensors or what torch.save wrote (.pt, .pth, .ckpt, .bin) and "
     "see each deformable layer, how its channels are read, its static pattern and what is wrong "
     "with it. Several epochs make a timeline. An .onnx, alone or with a photo, also runs, which "
-    "shows how its offsets follow the content. Nothing in a file is executed.</p>"
+    "shows how its offsets follow the content. Nothing in a file is executed."
 )
 _LABELS = {
     "order": "channel order",
@@ -52,14 +54,14 @@ def _file_controls() -> dict[str, Any]:
     file = gr.File(
         file_count="multiple",
         type="filepath",
-        label="a checkpoint, or several epochs",
+        label=say("a checkpoint, or several epochs"),
         height=96,
         elem_id="checkpoint-file",
     )
     with gr.Row(elem_id="made-up"):
-        network = gr.Button("made-up network", size="sm", elem_id="made-up-network")
-        epochs = gr.Button("made-up epochs", size="sm", elem_id="made-up-epochs")
-    gr.HTML(_HELP, padding=False)
+        network = gr.Button(say("made-up network"), size="sm", elem_id="made-up-network")
+        epochs = gr.Button(say("made-up epochs"), size="sm", elem_id="made-up-epochs")
+    gr.HTML(f'<p class="dv-quiet">{say(_HELP)}</p>', padding=False)
     return {"file": file, "made_up_network": network, "made_up_epochs": epochs}
 
 
@@ -68,11 +70,14 @@ def _photo_controls(shown: Told) -> dict[str, Any]:
     first = OnPhoto()
     with gr.Column(elem_id="checkpoint-photo", **_as_arguments(shown["photo_box"])) as box:
         example = gr.Radio(
-            examples.names(), value=first.example, label="photo", elem_id="run-example"
+            named(examples.names()),
+            value=first.example,
+            label=say("photo"),
+            elem_id="run-example",
         )
         photo = gr.File(
             type="filepath",
-            label="or drop a photo of your own",
+            label=say("or drop a photo of your own"),
             file_types=list(PHOTO_SUFFIXES),
             height=44,
             elem_id="run-photo",
@@ -80,8 +85,8 @@ def _photo_controls(shown: Told) -> dict[str, Any]:
         normalisation = gr.Dropdown(
             ["unit", "signed", "imagenet"],
             value=str(first.normalisation),
-            label="normalisation",
-            info="unit: 0 to 1; signed: −1 to 1",
+            label=say("normalisation"),
+            info=say("unit: 0 to 1; signed: −1 to 1"),
             elem_id="normalisation",
         )
         side = gr.Slider(
@@ -89,8 +94,8 @@ def _photo_controls(shown: Told) -> dict[str, Any]:
             1024,
             first.side,
             step=32,
-            label="working size",
-            info="pixels on the longer side, where the file leaves it open",
+            label=say("working size"),
+            info=say("pixels on the longer side, where the file leaves it open"),
             elem_id="run-side",
         )
     return {
@@ -113,12 +118,15 @@ def _reading_controls(first: Told) -> dict[str, Any]:
     with gr.Column(elem_id="readings", **_as_arguments(first["reading_box"])) as box:
         c: dict[str, Any] = {
             name: gr.Dropdown(
-                options, label=_LABELS.get(name, name), elem_id=name, **_as_arguments(first[name])
+                named(options),
+                label=say(_LABELS.get(name, name)),
+                elem_id=name,
+                **_as_arguments(first[name]),
             )
             for name, options in choices.items()
         }
         c["offset_groups"] = gr.Number(
-            label=_LABELS["offset_groups"],
+            label=say(_LABELS["offset_groups"]),
             precision=0,
             minimum=1,
             elem_id="offset_groups",
@@ -131,7 +139,7 @@ def _work(first: Told) -> dict[str, Any]:
     """The files, the table beside the timeline, the words, the viewer."""
     start = {name: _as_arguments(value) for name, value in first.items()}
     with gr.Row(elem_id="checkpoint-files"):
-        files = gr.Radio(label="file", container=False, elem_id="files", **start["files"])
+        files = gr.Radio(label=say("file"), container=False, elem_id="files", **start["files"])
         compare = gr.Button(size="sm", elem_id="compare-files", **start["compare"])
     with gr.Row(elem_id="checkpoint-tables"):
         with gr.Column(scale=3, min_width=0):
@@ -141,7 +149,7 @@ def _work(first: Told) -> dict[str, Any]:
             scale=2, min_width=0, elem_id="timeline-box", **start["timeline_box"]
         ) as box:
             measure = gr.Dropdown(
-                label="over the files", container=False, elem_id="measure", **start["measure"]
+                label=say("over the files"), container=False, elem_id="measure", **start["measure"]
             )
             plot = gr.HTML(first["timeline"], elem_id="timeline", padding=False)
     view = viewer(first["view"], "checkpoint-viewer", shares=False)

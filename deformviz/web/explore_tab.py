@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -16,6 +16,7 @@ from ..images import ImageError, decode
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from ..viewer import ViewState
+from ..words import say
 from .asked import Asked
 from .drawn import draw, draw_example, open_link
 from .guard import clear_errors, plain
@@ -39,29 +40,34 @@ endpoints of their own."""
 def _controls() -> dict[str, Any]:
     """The left column, by the names of `Asked`."""
     c: dict[str, Any] = {}
-    c["example"] = gr.Radio(examples.names(), value=FIRST_IMAGE, label="Image", container=True)
+    c["example"] = gr.Radio(
+        named(examples.names()), value=FIRST_IMAGE, label=say("Image"), container=True
+    )
     c["photo"] = gr.File(
         type="filepath",
-        label="or drop a photo of your own",
+        label=say("or drop a photo of your own"),
         file_types=[".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"],
         height=44,
     )
-    c["operator"] = gr.Dropdown(list(OPERATORS), value=FIRST.operator, label="Operator")
-    size = gr.Radio(KERNEL_SIZES, value=3, label="Kernel")
+    c["operator"] = gr.Dropdown(named(OPERATORS), value=FIRST.operator, label=say("Operator"))
+    size = gr.Radio(KERNEL_SIZES, value=3, label=say("Kernel"))
     c["kernel"] = size
     _parameter_controls(c)
-    with gr.Accordion("More", open=False):
-        c["kernel_height"] = gr.Slider(1, MAX_KERNEL, 3, step=1, label="kernel height")
-        c["kernel_width"] = gr.Slider(1, MAX_KERNEL, 3, step=1, label="kernel width")
-        c["stride"] = gr.Slider(1, 8, FIRST.stride, step=1, label="stride")
-        c["dilation"] = gr.Slider(1, 16, FIRST.dilation, step=1, label="dilation")
+    with gr.Accordion(say("More"), open=False):
+        c["kernel_height"] = gr.Slider(1, MAX_KERNEL, 3, step=1, label=say("kernel height"))
+        c["kernel_width"] = gr.Slider(1, MAX_KERNEL, 3, step=1, label=say("kernel width"))
+        c["stride"] = gr.Slider(1, 8, FIRST.stride, step=1, label=say("stride"))
+        c["dilation"] = gr.Slider(1, 16, FIRST.dilation, step=1, label=say("dilation"))
         c["offset_groups"] = gr.Radio(
-            [1, 3], value=1, label="offset groups", info="3: red moves forth, blue moves back"
+            [1, 3],
+            value=1,
+            label=say("offset groups"),
+            info=say("3: red moves forth, blue moves back"),
         )
-        c["seed"] = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label="seed")
+        c["seed"] = gr.Number(0, precision=0, minimum=0, maximum=2**31 - 1, label=say("seed"))
         c["side"] = gr.Slider(
-            32, 1024, FIRST_SIDE, step=32, label="working size",
-            info="pixels on the image's longer side",
+            32, 1024, FIRST_SIDE, step=32, label=say("working size"),
+            info=say("pixels on the image's longer side"),
         )  # fmt: skip
     return c
 
@@ -69,23 +75,30 @@ def _controls() -> dict[str, Any]:
 def _parameter_controls(c: dict[str, Any]) -> None:
     """Those that only some operators have; the others hide them."""
     first = FIELDS[FIRST.field]
-    c["field"] = gr.Dropdown(list(FIELDS), value=FIRST.field, label="Offsets")
-    c["strength"] = gr.Slider(0, first.maximum, first.default, label=f"strength, {first.unit}")
-    c["mask"] = gr.Dropdown(list(MASKS), value=FIRST.mask, label="Mask")
-    c["mask_strength"] = gr.Slider(0, 1, FIRST.mask_strength, label="mask strength")
-    c["guide"] = gr.Dropdown(list(GUIDES), value=FIRST.guide, label="Guide map")
-    c["regions"] = gr.Slider(1, 8, FIRST.regions, step=1, label="regions m")
+    c["field"] = gr.Dropdown(named(FIELDS), value=FIRST.field, label=say("Offsets"))
+    c["strength"] = gr.Slider(0, first.maximum, first.default, label=_strength_label(first.unit))
+    c["mask"] = gr.Dropdown(named(MASKS), value=FIRST.mask, label=say("Mask"))
+    c["mask_strength"] = gr.Slider(0, 1, FIRST.mask_strength, label=say("mask strength"))
+    c["guide"] = gr.Dropdown(named(GUIDES), value=FIRST.guide, label=say("Guide map"))
+    c["regions"] = gr.Slider(1, 8, FIRST.regions, step=1, label=say("regions m"))
     c["generated"] = gr.Checkbox(
-        FIRST.generated, label="filters from the paper's generator, untrained"
+        FIRST.generated, label=say("filters from the paper's generator, untrained")
     )
-    c["radius"] = gr.Checkbox(FIRST.radius, label="radius channel")
+    c["radius"] = gr.Checkbox(FIRST.radius, label=say("radius channel"))
     c["coordinate_weight"] = gr.Slider(
-        -1, 1, FIRST.coordinate_weight, label="weight of the coordinates"
+        -1, 1, FIRST.coordinate_weight, label=say("weight of the coordinates")
     )
-    c["directions"] = gr.Dropdown(list(DIRECTIONS), value=FIRST.directions, label="Directions")
-    c["strategy"] = gr.Dropdown(list(BORDERS), value=FIRST.strategy, label="Strategy")
-    c["border"] = gr.Dropdown(list(get_args(Border)), value=FIRST.border, label="Border")
-    c["weights"] = gr.Dropdown(list(KERNELS), value=FIRST.weights, label="Weights")
+    c["directions"] = gr.Dropdown(
+        named(DIRECTIONS), value=FIRST.directions, label=say("Directions")
+    )
+    c["strategy"] = gr.Dropdown(named(BORDERS), value=FIRST.strategy, label=say("Strategy"))
+    c["border"] = gr.Dropdown(named(get_args(Border)), value=FIRST.border, label=say("Border"))
+    c["weights"] = gr.Dropdown(named(KERNELS), value=FIRST.weights, label=say("Weights"))
+
+
+def named(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Choices as (what is shown, value): values, and so links and programs, stay English."""
+    return [(say(name), name) for name in names]
 
 
 def _shown(operator: str) -> dict[str, bool]:
@@ -260,14 +273,19 @@ def _strength_slider(field: str, value: float | None = None) -> dict[str, Any]:
         minimum=min(0, value or 0),  # a link may have the field the other way round
         maximum=row.maximum,
         value=row.default if value is None else value,
-        label=f"strength, {row.unit}" if row.unit else "strength",
+        label=_strength_label(row.unit),
         interactive=field != "zero",
     )
 
 
+def _strength_label(unit: str) -> str:
+    return say("strength, {unit}", unit=say(unit)) if unit else say("strength")
+
+
 def _reveal(operator: str) -> list[Any]:
     """Show the parameters that the operator has, and what its kernel's size means."""
-    label = "Kernel" if "weights" in OPERATORS[operator].controls else "Kernel: shifts reach half"
+    has_weights = "weights" in OPERATORS[operator].controls
+    label = say("Kernel") if has_weights else say("Kernel: shifts reach half")
     return [
         gr.update(label=label),
         *(gr.update(visible=shown) for shown in _shown(operator).values()),
@@ -279,6 +297,7 @@ def accept_photo(photo: str) -> str | None:
     try:
         decode(photo, max_side=FIRST_SIDE)
     except ImageError as error:
-        gr.Warning(plain(str(error)), title="Not a picture that can be read", duration=20)
+        title = say("Not a picture that can be read")
+        gr.Warning(plain(say(str(error))), title=title, duration=20)
         return None
     return photo

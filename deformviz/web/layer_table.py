@@ -13,6 +13,7 @@ from ..analysis import Finding
 from ..checkpoints import Layer, Verified
 from ..inspection import LayerInspection, LayerRun
 from ..inspection.printable import printable
+from ..words import say
 from .opened import OpenFile
 
 _SCRIPT = Path(__file__).parent / "static" / "table.js"
@@ -50,8 +51,9 @@ def layer_table(value: str, elem_id: str) -> gr.HTML:
     """The component; `select` tells the number of a row."""
     return gr.HTML(
         value,
-        html_template='<div class="dv-layers"><input type="search" aria-label="search the layers" '
-        'placeholder="search" hidden><div class="dv-rows">${value}</div></div>',
+        html_template=f'<div class="dv-layers"><input type="search" placeholder="{say("search")}" '
+        f'aria-label="{say("search the layers")}" hidden>'
+        '<div class="dv-rows">${value}</div></div>',
         js_on_load=_SCRIPT.read_text(encoding="utf-8"),
         apply_default_css=False,
         padding=False,
@@ -75,7 +77,7 @@ def table_html(file: OpenFile, chosen: int) -> str:
         for i, (name, told) in enumerate(zip(file.names, cells, strict=True))
     )
     return (
-        f'<table aria-label="deformable layers"><thead><tr>{head}</tr></thead>'
+        f'<table aria-label="{say("deformable layers")}"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
     )
 
@@ -91,7 +93,7 @@ def elided(name: str, most: int = 30) -> str:
 
 def _head(name: str, title: str) -> str:
     wide = ' class="dv-wide"' if name in _WIDE else ""
-    return f'<th scope="col"{wide} title="{escape(title)}">{escape(name)}</th>'
+    return f'<th scope="col"{wide} title="{escape(say(title))}">{escape(say(name))}</th>'
 
 
 def _row(index: int, name: str, cells: Sequence[Cell], columns: Sequence[str], chosen: bool) -> str:
@@ -115,15 +117,16 @@ def _of_weights(row: LayerInspection) -> list[Cell]:
         _marked(layer, "kernel_size", " × ".join(map(str, layer.kernel_size))),
         _marked(layer, "offset_groups", layer.offset_groups),
         _marked(layer, "order", layer.order),
-        _marked(layer, "mask_activation", layer.mask_activation or _NO_MASK),
-        _marked(layer, "outside", layer.outside),
+        _marked(layer, "mask_activation", say(layer.mask_activation or _NO_MASK)),
+        _marked(layer, "outside", say(layer.outside)),
         _found(row.findings),
     ]
 
 
 def _of_run(row: LayerRun) -> list[Cell]:
     s, numbers, layer = row.sampling, row.report.statistics, row.layer
-    family = ("by the graph", "this file names its tensors in no known way", "dv-quiet")
+    unknown = say("this file names its tensors in no known way")
+    family = (say("by the graph"), unknown, "dv-quiet")
     return [
         family if layer is None else _marked(layer, "family", layer.family),
         (" × ".join(map(str, s.kernel.size)), "", ""),
@@ -139,7 +142,7 @@ def _of_run(row: LayerRun) -> list[Cell]:
 
 def _marked(layer: Layer, name: str, value: object) -> Cell:
     if name in layer.assumed:
-        return f"{value} ?", _ASSUMED, "dv-assumed"
+        return f"{value} ?", say(_ASSUMED), "dv-assumed"
     return str(value), "", ""
 
 
@@ -149,15 +152,16 @@ def _number(value: float, unit: str) -> Cell:
 
 def _checked(verified: Verified | None, note: str) -> Cell:
     if verified is None:
-        return "not verified", note, "dv-quiet"
+        return say("not verified"), say(note), "dv-quiet"
     mark = "✓" if verified.ok else "?" if verified.matches else "✗"
     kind = "dv-sound" if verified.ok else "dv-warning" if verified.matches else "dv-error"
-    return f"{mark} {verified.difference:.0e}", str(verified), kind
+    return f"{mark} {verified.difference:.0e}", say(str(verified)), kind
 
 
 def _found(findings: Sequence[Finding]) -> Cell:
     if not findings:
-        return "none", "", "dv-quiet"
+        return say("none"), "", "dv-quiet"
     kinds = dict.fromkeys(found.kind for found in findings)
     worst = next(s for s in ("error", "warning", "info") if any(f.severity == s for f in findings))
-    return ", ".join(kinds), "\n".join(found.sentence for found in findings), f"dv-{worst}"
+    text = say(", ").join(say(kind) for kind in kinds)
+    return text, "\n".join(say(found.sentence) for found in findings), f"dv-{worst}"

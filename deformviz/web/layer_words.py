@@ -8,6 +8,7 @@ from html import escape
 from ..analysis import Finding
 from ..inspection import LayerRun
 from ..inspection.printable import printable
+from ..words import say
 from .opened import Opened
 
 _MOST = 12
@@ -20,24 +21,30 @@ def words_html(opened: Opened) -> str:
     """The layer's reading, its findings, and what else is to be known of the files."""
     row = opened.shown.rows[opened.layer]
     if isinstance(row, LayerRun):
-        findings, where = row.report.findings, "on this photo"
+        findings, nothing = row.report.findings, say("No findings on this photo.")
         lines = [_read_by_run(row)]
     else:
-        findings, where = row.findings, "by the weights alone"
+        findings, nothing = row.findings, say("No findings by the weights alone.")
         layer = row.layer
         lines = [
-            _bold(layer.name) + f", read as {escape(layer.family)} ({_safe(layer.row.source)})."
+            say(
+                "{layer}, read as {family} ({source}).",
+                layer=_bold(layer.name),
+                family=escape(layer.family),
+                source=_safe(layer.row.source),
+            )
         ]
         if layer.assumed:
-            assumed = ", ".join(sorted(layer.assumed)).replace("_", " ")
-            lines.append(f"Assumed: {escape(assumed)}; correct it with the controls.")
+            names = [say(name.replace("_", " ")) for name in sorted(layer.assumed)]
+            assumed = escape(say(", ").join(names))
+            lines.append(say("Assumed: {names}; correct it with the controls.", names=assumed))
         if row.sampling is None:
-            lines.append(f"{_safe(row.note)} The picture still shows another layer.")
+            lines += [_safe(row.note), say("The picture still shows another layer.")]
     inspection = opened.shown.inspection
     notes = [*(inspection.checkpoint.notes if inspection else ()), opened.series_note]
-    lines += [_safe(note) + "." * (not note.endswith(".")) for note in notes if note]
+    lines += [_safe(note if note.endswith(".") else f"{note}.") for note in notes if note]
     return (
-        f"<p>{' '.join(lines)}</p>{_listed(findings, where)}"
+        f"<p>{' '.join(lines)}</p>{_listed(findings, nothing)}"
         + "".join(f'<p class="dv-error">{_safe(p)}</p>' for p in opened.problems)
         + _series_notes(opened)
     )
@@ -46,20 +53,26 @@ def words_html(opened: Opened) -> str:
 def _read_by_run(row: LayerRun) -> str:
     name = _bold(row.sampling.name)
     if row.verified is None:
-        return f"{name} ran on the photo. {_safe(row.note)}"
-    return f"{name} ran on the photo: {_safe(str(row.verified))}. {_safe(row.note)}"
+        told = say("{layer} ran on the photo.", layer=name)
+    else:
+        verified = _safe(str(row.verified))
+        told = say("{layer} ran on the photo: {verified}.", layer=name, verified=verified)
+    return f"{told} {_safe(row.note)}"
 
 
-def _listed(findings: Sequence[Finding], where: str) -> str:
+def _listed(findings: Sequence[Finding], nothing: str) -> str:
     if not findings:
-        return f'<p class="dv-quiet">No findings {where}.</p>'
+        return f'<p class="dv-quiet">{nothing}</p>'
     items = "".join(
-        f'<li class="dv-{found.severity}"><b>{_MARKS[found.severity]} {escape(found.kind)}</b> '
+        f'<li class="dv-{found.severity}">'
+        f"<b>{_MARKS[found.severity]} {escape(say(found.kind))}</b> "
         f"{_safe(found.sentence)}</li>"
         for found in findings[:_MOST]
     )
     more = len(findings) - _MOST
-    return f"<ul>{items}</ul>" + (f"<p>and {more} more findings</p>" if more > 0 else "")
+    return f"<ul>{items}</ul>" + (
+        f"<p>{say('and {count} more findings', count=more)}</p>" if more > 0 else ""
+    )
 
 
 def _series_notes(opened: Opened) -> str:
@@ -67,12 +80,13 @@ def _series_notes(opened: Opened) -> str:
     if not notes:
         return ""
     items = "".join(f"<li>{_safe(note)}</li>" for note in notes[:_MOST])
-    return f"<details><summary>layers that not all files have</summary><ul>{items}</ul></details>"
+    title = say("layers that not all files have")
+    return f"<details><summary>{title}</summary><ul>{items}</ul></details>"
 
 
 def _bold(name: str) -> str:
-    return f"<b>{_safe(name)}</b>"
+    return f"<b>{escape(printable(name, 600))}</b>"
 
 
 def _safe(text: str) -> str:
-    return escape(printable(text, 600))
+    return escape(printable(say(text), 600))

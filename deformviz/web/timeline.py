@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..inspection import LayerSeries, Series
 from ..inspection.printable import printable
+from ..words import say
 
 MEASURES: dict[str, tuple[str, str]] = {
     "static": ("static offsets", "px"),
@@ -44,7 +45,11 @@ def measures(series: Series) -> list[tuple[str, str]]:
     """What there is to choose from: (words, name), in the order of `MEASURES`."""
     known = {name for layer in series.layers for name in (*layer.numbers, *layer.changes)}
     found = [(words, unit, name) for name, (words, unit) in MEASURES.items() if name in known]
-    return [(f"{words}, {unit}" if unit else words, name) for words, unit, name in found]
+    return [(_in_unit(words, unit), name) for words, unit, name in found]
+
+
+def _in_unit(words: str, unit: str) -> str:
+    return say("{measure}, {unit}", measure=say(words), unit=unit) if unit else say(words)
 
 
 def timeline(series: Series, chosen: str, measure: str) -> str:
@@ -150,10 +155,11 @@ def _values(layer: LayerSeries, measure: str) -> tuple[float, ...]:
 def _told(picked: list[LayerSeries], measure: str, files: Sequence[str]) -> str:
     """The chosen layer's numbers for who cannot see them."""
     words, unit = MEASURES[measure]
-    head = f"{words}{f', {unit}' if unit else ''}, over {len(files)} files"
+    head = say("{measure}, over {count} files", measure=_in_unit(words, unit), count=len(files))
     if not picked:
         return head
     values = _values(picked[0], measure)
     names = files[-len(values) :] if values else ()
     told = ", ".join(f"{printable(n, 40)} {v:.3g}" for n, v in zip(names, values, strict=True))
-    return f"{head}; {printable(picked[0].name, 80)}: {told}"
+    layer = printable(picked[0].name, 80)
+    return say("{measure}; {layer}: {values}", measure=head, layer=layer, values=told)
