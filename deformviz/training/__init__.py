@@ -1,0 +1,41 @@
+"""Small networks that learn their offsets, to be watched and taught.
+
+    for moment in train("scale", seed=0):
+        print(moment.step, moment.scores, moment.samplings[-1].offset.abs().mean())
+"""
+
+from .loop import MOMENTS, Moment, Score, score, train, watch
+from .scale import SCALE
+from .task import Batch, Knob, Task, picture_input
+from .trained import Trained
+
+TASKS: dict[str, Task] = {"scale": SCALE}
+"""The tasks by name, in the order in which they are offered."""
+
+
+def task_of(name: str) -> Task:
+    """A task by its name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}; got {name!r}")
+    return TASKS[name]
+
+
+__all__ = [
+    "MOMENTS",
+    "TASKS",
+    "Batch",
+    "Knob",
+    "Moment",
+    "Score",
+    "Task",
+    "Trained",
+    "picture_input",
+    "score",
+    "task_of",
+    "train",
+    "watch",
+]

@@ -1,0 +1,195 @@
+"""Scale and rotation: glyphs of many sizes and angles are named, cell by cell.
+
+What Dai et al. (arXiv 1703.06211) found in Table 2: the taps of deformable layers spread with the
+size of the object below them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..operators import DeformConv2d, ModulatedDeformConv2d, parameter_groups
+from .glyphs import CHARACTERS, SIDE, ground, paint, place, uniform
+from .task import Batch, Knob, Knobs, Task
+
+GROUND = len(CHARACTERS)
+"""The label of ground; those before it are the characters'."""
+UNSURE = -1
+"""The label of cells that are half ink: they are not asked for."""
+
+STRIDE = 4
+SIZES = ((12.0, 18.0), (24.0, 32.0), (44.0, 56.0))
+"""Pixels: small, medium and large; training shows no others."""
+ANGLE = 60.0
+"""Degrees: training turns glyphs by less, to either side."""
+
+OPERATORS: dict[str, type[nn.Conv2d | DeformConv2d]] = {
+    "Deformable Conv v1": DeformConv2d,
+    "Deformable Conv v2": ModulatedDeformConv2d,
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which glyphs are drawn: of one of these sizes, turned by one of these angles, to a side."""
+
+    sizes: tuple[tuple[float, float], ...] = SIZES
+    angle: tuple[float, float] = (0.0, ANGLE)
+
+
+SHOWN = Range()
+UNSEEN = {
+    "unseen sizes": Range(sizes=((18.0, 24.0), (32.0, 44.0), (56.0, 64.0))),
+    "unseen angles": Range(angle=(ANGLE, 120.0)),
+}
+
+
+def scenes(generator: torch.Generator, count: int, drawn: Range = SHOWN) -> Batch:
+    """Each one glyph on ground; of each cell of 4 x 4 pixels, which character it shows.
+
+    `about` has "size" [B], the number of its range in `drawn.sizes`.
+    """
+    which = torch.randint(len(drawn.sizes), (count,), generator=generator)
+    low, high = torch.tensor(drawn.sizes)[which].unbind(1)
+    size = low + (high - low) * uniform(generator, count)
+    side = torch.randint(2, (count,), generator=generator) * 2 - 1
+    degrees = side * uniform(generator, count, *drawn.angle)
+    free = (SIDE - size).clamp(min=0)
+    centre = (SIDE - 1) / 2 + free[:, None] * (torch.rand(count, 2, generator=generator) - 0.5)
+    glyph = torch.randint(len(CHARACTERS), (count,), generator=generator)
+    ink = place(glyph, size, degrees, centre)
+    image = paint(ground(generator, count), ink, generator)
+    share = F.avg_pool2d(ink[:, None], STRIDE)[:, 0]
+    target = torch.where(share > 0.2, glyph[:, None, None], UNSURE)
+    target = torch.where(share < 0.01, GROUND, target)
+    return Batch(image, target, {"size": which})
+
+
+class Net(nn.Module):
+    """A stem to a quarter of the size, three 3 x 3 layers, a 1 x 1 head that names each cell.
+
+    Args:
+        layer: (channels, kernel size) to each of the three.
+        width: channels of the three.
+    """
+
+    def __init__(self, layers: list[nn.Module], width: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU(),
+            nn.Conv2d(16, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU(),
+        )  # fmt: skip
+        self.layers = nn.ModuleList(layers)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in layers)
+        self.head = nn.Conv2d(width, len(CHARACTERS) + 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[B, 3, H, W] to [B, 11, H / 4, W / 4]."""
+        x = self.stem(image)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = norm(layer(x)).relu()
+        out: Tensor = self.head(x)
+        return out
+
+
+def build(knobs: Knobs) -> dict[str, nn.Module]:
+    """The deformable network and its plain twin, which is wider by what offsets cost."""
+    size = int(knobs["kernel"])
+    width = 24
+
+    def deformable() -> nn.Module:
+        if knobs["operator"] == "Deformable Conv v1":
+            return DeformConv2d(width, width, size, padding=size // 2)
+        return ModulatedDeformConv2d(
+            width, width, size, padding=size // 2, mask_activation="2sigmoid"
+        )
+
+    net = Net([deformable() for _ in range(3)], width)
+    if knobs["start"] == "random":
+        for module in net.modules():
+            if isinstance(module, DeformConv2d):
+                nn.init.normal_(module.offset_conv.weight, std=0.02)
+    wide = plain_width(net, size)
+    plain = Net([nn.Conv2d(wide, wide, size, padding=size // 2) for _ in range(3)], wide)
+    return {"deformable": net, "plain": plain}
+
+
+def plain_width(net: nn.Module, size: int) -> int:
+    """The least width at which plain layers have no fewer parameters than a network."""
+    wanted = sum(p.numel() for p in net.parameters())
+    width = 8
+    while True:
+        twin = Net([nn.Conv2d(width, width, size) for _ in range(3)], width)
+        if sum(p.numel() for p in twin.parameters()) >= wanted:
+            return width
+        width += 1
+
+
+def draw(knobs: Knobs, generator: torch.Generator, count: int) -> Batch:
+    """What training shows."""
+    return scenes(generator, count)
+
+
+def held_out(knobs: Knobs, count: int) -> dict[str, Batch]:
+    """Scenes like those of training, of sizes between and beyond, and of larger angles."""
+    ranges = {"shown": SHOWN, **UNSEEN}
+    generator = torch.Generator().manual_seed(1_000_003)
+    return {name: scenes(generator, count, each) for name, each in ranges.items()}
+
+
+def loss(output: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy over the cells that are sure."""
+    return F.cross_entropy(output, batch.target, ignore_index=UNSURE)
+
+
+def accuracy(output: Tensor, batch: Batch) -> float:
+    """The share of glyphs' cells that are named rightly."""
+    cells = (batch.target != UNSURE) & (batch.target != GROUND)
+    return float((output.argmax(1) == batch.target)[cells].float().mean())
+
+
+def groups(net: nn.Module, knobs: Knobs, rate: float) -> list[dict[str, object]]:
+    """Offsets and masks learn at a rate of their own."""
+    return parameter_groups(net, rate, float(knobs["offset_rate"]))
+
+
+def probe(knobs: Knobs) -> np.ndarray:
+    """Three glyphs, small, medium and large, on one ground of 128 x 128: uint8."""
+    generator = torch.Generator().manual_seed(5)
+    image = ground(generator, 1, 128)
+    for glyph, size, turn, centre in (
+        (4, 15.0, -20.0, (34.0, 24.0)),
+        (2, 28.0, 35.0, (94.0, 28.0)),
+        (9, 56.0, 10.0, (64.0, 88.0)),
+    ):
+        ink = place(
+            torch.tensor([glyph]), torch.tensor([size]), torch.tensor([turn]),
+            torch.tensor([centre]), 128,
+        )  # fmt: skip
+        image = paint(image, ink, generator)
+    return (image[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+
+
+SCALE = Task(
+    title="Scale and rotation",
+    lesson="Taps spread with the object: little on small glyphs, far on large ones, hardly on ground",
+    knobs={
+        "operator": Knob("operator", tuple(OPERATORS), "Deformable Conv v2"),
+        "kernel": Knob("kernel", (3, 5), 3),
+        "offset_rate": Knob("offsets' learning rate, times the others'", (0.01, 0.1, 0.3, 1.0), 0.3),
+        "start": Knob("offsets start", ("zero", "random"), "zero"),
+        "steps": Knob("steps", (40, 200, 400, 800), 400),
+    },
+    draw=draw,
+    held_out=held_out,
+    build=build,
+    groups=groups,
+    loss=loss,
+    accuracy=accuracy,
+    probe=probe,
+)
