@@ -59,9 +59,7 @@ def ground(generator: torch.Generator, count: int, side: int = SIDE) -> Tensor:
     return (0.25 + 0.5 * tint + shade).clamp(0, 1)
 
 
-def place(
-    glyph: Tensor, size: Tensor, degrees: Tensor, centre: Tensor, side: int = SIDE
-) -> Tensor:
+def place(glyph: Tensor, size: Tensor, degrees: Tensor, centre: Tensor, side: int = SIDE) -> Tensor:
     """The ink of one glyph an image: [B, side, side] in [0, 1].
 
     Args:
