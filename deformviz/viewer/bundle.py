@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..analysis import log_edges
 from ..figures.colors import color_table, direction_tables
-from ..words import Language, catalogue, say, speaking
+from ..words import Language, catalogue, patterns, say, speaking
 from .state import ViewState
 
 STATIC = Path(__file__).parent / "static"
@@ -36,6 +36,7 @@ def script(language: Language = "en") -> str:
         f"const EDGES = {json.dumps(log_edges())};\n"
         f"const LANGUAGE = {json.dumps(language)};\n"
         f"const CATALOGUE = {json.dumps(catalogue(language), ensure_ascii=False)};\n"
+        f"const PATTERNS = {json.dumps(patterns(language), ensure_ascii=False)};\n"
         f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
         f"{modules}\nwindow.deformviz = {{ mount, mountEarly, mountInPage }};\n}})();\n"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 
-from .catalogue import PLACEHOLDER, Language, catalogue, placeholders
+from .catalogue import PLACEHOLDER, Language, catalogue, patterns, placeholders
+
+_BETWEEN_SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 
 _SPOKEN: ContextVar[Language] = ContextVar("spoken", default="en")
 
@@ -52,15 +54,18 @@ def say(text: str, **values: object) -> str:
 
 
 def _told(text: str, language: Language) -> str | None:
-    """By a line of its own, or else by the pattern that says the most of it."""
+    """By a line of its own, by the pattern that says the most of it, or sentence by sentence."""
     words = catalogue(language)
-    if text in words:
-        return words[text]
-    for template in _templates(language):
+    if text in words or not words:
+        return words.get(text)
+    for template in patterns(language):
         found = matched(template, text)
         if found is not None:
             return _filled(words[template], {n: _value(n, v, language) for n, v in found.items()})
-    return None
+    sentences = _BETWEEN_SENTENCES.split(text)
+    if len(sentences) == 1:
+        return None
+    return "".join(_told(sentence, language) or f"{sentence} " for sentence in sentences)
 
 
 def _value(name: str, value: str, language: Language) -> str:
@@ -68,13 +73,6 @@ def _value(name: str, value: str, language: Language) -> str:
     if not name.isupper():
         return value
     return _told(value, language) or _told(value[:1].upper() + value[1:], language) or value
-
-
-@lru_cache
-def _templates(language: Language) -> list[str]:
-    """Those with the most words of their own come first."""
-    templates = [text for text in catalogue(language) if PLACEHOLDER.search(text)]
-    return sorted(templates, key=lambda text: -len(PLACEHOLDER.sub("", text)))
 
 
 def matched(template: str, text: str) -> dict[str, str] | None:

@@ -1,9 +1,11 @@
 /* What the viewer says, in the language of its page; `deformviz.words` has the rules, and does the
  * same in Python. */
 
-// CATALOGUE: English to the page's words, empty in English; the bundle brings it along.
+// CATALOGUE: English to the page's words, empty in English; PATTERNS: those of its texts that stand
+// for many sentences, the longest first; the bundle brings both along.
 
 const PLACEHOLDER = /\{(\w+)\}/;
+const BETWEEN_SENTENCES = /(?<=\.) (?=[A-Z])/;
 
 /**
  * A text in the page's language.
@@ -18,23 +20,23 @@ export function t(text, values = {}) {
 /** The same for each of several things with commas between them. */
 export const tEach = (text) => text.split(', ').map((part) => t(part)).join(t(', '));
 
-const filled = (text, values) => text.replaceAll(/\{(\w+)\}/g, (found, name) => values[name] ?? found);
+const filled = (text, values) => text.replaceAll(new RegExp(PLACEHOLDER, 'g'), (found, name) => values[name] ?? found);
 
-/** By a line of its own, or else by the pattern that says the most of it. */
+/** By a line of its own, by the pattern that says the most of it, or sentence by sentence. */
 function told(text) {
   if (Object.hasOwn(CATALOGUE, text)) return CATALOGUE[text];
   for (const template of TEMPLATES) {
     const found = matched(template, text);
     if (found) return filled(CATALOGUE[template.text], found);
   }
-  return null;
+  const sentences = TEMPLATES.length ? text.split(BETWEEN_SENTENCES) : [text];
+  return sentences.length === 1 ? null : sentences.map((sentence) => told(sentence) ?? `${sentence} `).join('');
 }
 
-/** Those with the most words of their own come first. */
-const TEMPLATES = Object.keys(CATALOGUE).filter((text) => PLACEHOLDER.test(text)).map((text) => {
+const TEMPLATES = PATTERNS.map((text) => {
   const parts = text.split(PLACEHOLDER);
   return { text, literals: parts.filter((_, i) => i % 2 === 0), names: parts.filter((_, i) => i % 2 === 1) };
-}).sort((a, b) => b.literals.join('').length - a.literals.join('').length);
+});
 
 /** What a text has in the places of a template's placeholders, as little as they can take. */
 function matched({ literals, names }, text) {
