@@ -60,4 +60,4 @@ def _switch() -> str:
         f' hreflang="{LANGUAGES[language]}">{name}</a>'
         for language, (name, page) in _NAMES.items()
     ]
-    return f'<nav class="dv-language" aria-label="{say("language")}">{" / ".join(names)}</nav>'
+    return f'<nav class="dv-language" aria-label="{say("language")}">{"<i>/</i>".join(names)}</nav>'

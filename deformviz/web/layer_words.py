@@ -42,7 +42,7 @@ def words_html(opened: Opened) -> str:
             lines += [_safe(row.note), say("The picture still shows another layer.")]
     inspection = opened.shown.inspection
     notes = [*(inspection.checkpoint.notes if inspection else ()), opened.series_note]
-    lines += [_safe(note if note.endswith(".") else f"{note}.") for note in notes if note]
+    lines += [_ended(_safe(note)) for note in notes if note]
     return (
         f"<p>{' '.join(lines)}</p>{_listed(findings, nothing)}"
         + "".join(f'<p class="dv-error">{_safe(p)}</p>' for p in opened.problems)
@@ -82,6 +82,10 @@ def _series_notes(opened: Opened) -> str:
     items = "".join(f"<li>{_safe(note)}</li>" for note in notes[:_MOST])
     title = say("layers that not all files have")
     return f"<details><summary>{title}</summary><ul>{items}</ul></details>"
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "。")) else sentence + say(".")
 
 
 def _bold(name: str) -> str:

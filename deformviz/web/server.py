@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from .. import examples
 from ..images import decode, to_data_uri
 from ..viewer import bundle
-from ..words import say, speaking
+from ..words import LANGUAGES, Language, say, speaking
 from . import checkpoint_tab, explore_tab, numbers, viewer
 from .early import Early
 from .endpoints import add_endpoints
@@ -100,10 +100,19 @@ def _theme() -> gr.themes.Base:
 
 
 def _thumbnails() -> str:
-    """A rule for each example, which shows it on its radio button."""
-    label = 'label[data-testid="{name}-radio-label"]'
-    rule = f"#example {label}, #run-example {label} {{{{ background-image: url({{uri}}); }}}}"
-    return "\n".join(
-        rule.format(name=name, uri=to_data_uri(decode(examples.path(name), max_side=96).pixels))
-        for name in examples.names()
-    )
+    """A rule for each example, which shows it on its radio button, whatever it is called there."""
+    rules = []
+    for name in examples.names():
+        labels = [
+            f'#{box} label[data-testid="{_said_in(language, name)}-radio-label"]'
+            for language in LANGUAGES
+            for box in ("example", "run-example")
+        ]
+        uri = to_data_uri(decode(examples.path(name), max_side=96).pixels)
+        rules.append(f"{', '.join(labels)} {{ background-image: url({uri}); }}")
+    return "\n".join(rules)
+
+
+def _said_in(language: Language, text: str) -> str:
+    with speaking(language):
+        return say(text)

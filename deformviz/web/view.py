@@ -107,8 +107,12 @@ def shifts_part(tensor: Sequence[ShiftResult], image: Sequence[ShiftResult]) -> 
         "rows": [
             {
                 "strategy": on_tensor.strategy,
-                "tensor": _shift_result(on_tensor, _mosaic, "the eight shifted maps"),
-                "image": _shift_result(on_image, _average, "the shifted image"),
+                "tensor": _shift_result(
+                    on_tensor, _mosaic, f"the eight shifted maps, by {on_tensor.strategy}"
+                ),
+                "image": _shift_result(
+                    on_image, _average, f"the shifted image, by {on_image.strategy}"
+                ),
             }
             for on_tensor, on_image in zip(tensor, image, strict=True)
         ],
@@ -120,7 +124,7 @@ def _shift_result(result: ShiftResult, draw: Any, alt: str) -> dict[str, Any]:  
         "difference": result.difference,
         "milliseconds": result.milliseconds,
         "picture": None if result.output is None else to_data_uri(draw(result.output)),
-        "alt": f"{alt}, by {result.strategy}",
+        "alt": alt,
     }
 
 

@@ -15,9 +15,9 @@ The language is not handed down from function to function. Whatever is built ins
 
 The core (operators, analysis, checkpoints) knows nothing of this and speaks English; what it made
 is told by `say(sentence)` where it reaches the page. A line of `[sentences]` with placeholders is
-a pattern: `"In group {group}, {SENTENCE}"` stands for every such sentence. A placeholder in capitals
-is itself told in the page's language, any other is kept as it is. What no line stands for stays in
-English.
+a pattern: `"In group {group}, {SENTENCE}"` stands for every such sentence. A placeholder in
+capitals is itself told in the page's language, any other is kept as it is. What no line stands for
+stays in English.
 """
 
 from .catalogue import LANGUAGES, Language, catalogue, patterns

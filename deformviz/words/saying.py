@@ -72,7 +72,11 @@ def _value(name: str, value: str, language: Language) -> str:
     """What stands for a placeholder; a sentence within another begins with a small letter."""
     if not name.isupper():
         return value
-    return _told(value, language) or _told(value[:1].upper() + value[1:], language) or value
+    whole = _told(value, language) or _told(value[:1].upper() + value[1:], language)
+    if whole is not None:
+        return whole
+    parts = [_told(part, language) or part for part in value.split(", ")]
+    return catalogue(language)[", "].join(parts)
 
 
 def matched(template: str, text: str) -> dict[str, str] | None:

@@ -57,5 +57,5 @@ function matched({ literals, names }, text) {
 /** A placeholder in capitals is told; a sentence within another begins with a small letter. */
 function valueOf(name, value) {
   if (name !== name.toUpperCase()) return value;
-  return told(value) ?? told(value[0].toUpperCase() + value.slice(1)) ?? value;
+  return told(value) ?? told(value[0].toUpperCase() + value.slice(1)) ?? tEach(value);
 }
