@@ -8,19 +8,28 @@ its own, and the filters are generated from the input:
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from ..geometry import Kernel, Pair, as_pair, check_batch, one_image
 from ..sampling import Sampling
+from . import dr_conv_all, dr_conv_sorted
 
-_FEW_REGIONS = 8
-"""Below so many regions, all their convolutions are computed: measured faster on two cores, by
-1.0 to 2.5 times at four regions; from sixteen on, twice as slow (`benchmarks/operators.py`)."""
+_FEW_CHANNELS = 12
+"""Of fewer input channels per group, all regions' convolutions are computed. Milliseconds of one
+core of a 2.6 GHz EPYC (Zen 4), kernel 3, C channels to C, with the gradients of input and weight:
+
+    ================  ===========  ======
+    C, map, m         all regions  sorted
+    ================  ===========  ======
+    3, 256², 4                8.5    21.8
+    3, 256², 8               19.4    21.5
+    8, 128², 4                6.0     6.7
+    16, 64², 4                3.5     2.9
+    16, 64², 8                6.6     3.2
+    64, 56², 8               55.6    13.8
+    ================  ===========  ======
+"""
 
 
 def dr_conv2d(
@@ -35,8 +44,9 @@ def dr_conv2d(
 
     Forward takes the region of the largest score; backward treats the choice as if it had been a
     softmax over the scores (straight-through), so that the guide learns, in training and in
-    evaluation alike. Of many regions, each position is multiplied by its own region's filter alone:
-    the work of one convolution, not of m. Of few, m convolutions are faster than sorting positions.
+    evaluation alike. Each position is multiplied by its own region's filter alone, the work of one
+    convolution and not of m, in its backward pass too; but the gradient of the guide asks what each
+    filter would have given, and takes all m. Of few channels, m convolutions are always computed.
 
     Args:
         input: [B, C, H, W].
@@ -57,141 +67,13 @@ def dr_conv2d(
     """
     kernel = Kernel.of(tuple(weight.shape[-2:]), stride, padding, dilation)
     _check(input, weight, guide, kernel)
-    convolve = _convolve_all if weight.shape[1] < _FEW_REGIONS else _convolve_chosen
+    if not len(input):
+        return input.new_zeros(0, weight.shape[2], *guide.shape[2:])
+    way = dr_conv_all if weight.shape[3] < _FEW_CHANNELS else dr_conv_sorted
     with torch.autocast(input.device.type, enabled=False):
         dtype = torch.promote_types(input.dtype, torch.float32)
-        output = convolve(input.to(dtype), weight.to(dtype), guide.to(dtype), kernel)
+        output: Tensor = way.convolve(input.to(dtype), weight.to(dtype), guide.to(dtype), kernel)
     return output.to(input.dtype)
-
-
-def _convolve_all(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Tensor:
-    """Every region's convolution at every position, in one call; then each position's choice."""
-    batch, regions, out, per_group = weight.shape[:4]
-    groups = input.shape[1] // per_group
-    # Images and groups side by side as groups of one convolution: [B * g * m * O / g, I, kh, kw].
-    side_by_side = weight.reshape(batch, regions, groups, out // groups, per_group, *kernel.size)
-    full = F.conv2d(
-        input.reshape(1, -1, *input.shape[2:]),
-        side_by_side.transpose(1, 2).flatten(0, 3),
-        None,
-        kernel.stride,
-        kernel.padding,
-        kernel.dilation,
-        batch * groups,
-    )
-    h, w = guide.shape[2:]
-    full = full.reshape(batch, groups, regions, out // groups, h, w).transpose(1, 2)
-    output: Tensor = _Choose.apply(full.reshape(batch, regions, out, h, w), guide)
-    return output
-
-
-class _Choose(torch.autograd.Function):
-    """full [B, m, O, h, w], of which each position keeps the one of the largest score."""
-
-    @staticmethod
-    def forward(ctx: Any, full: Tensor, scores: Tensor) -> Tensor:  # noqa: ANN401
-        region = scores.argmax(dim=1)[:, None, None].expand(-1, -1, full.shape[2], -1, -1)
-        ctx.save_for_backward(full, scores, region)
-        return full.gather(1, region).squeeze(1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401
-        full, scores, region = ctx.saved_tensors
-        grad_full = torch.zeros_like(full).scatter_(1, region, grad[:, None])
-        if not ctx.needs_input_grad[1]:
-            return grad_full, None
-        return grad_full, _softmax_gradient(scores, (full * grad[:, None]).sum(dim=2))
-
-
-def _convolve_chosen(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Tensor:
-    """Each position times its own region's filter alone: the work of one convolution."""
-    batch, regions, out, per_group = weight.shape[:4]
-    h, w = guide.shape[2:]
-    groups = input.shape[1] // per_group
-    columns = _unfold(input, kernel)  # [B, C * K, N]
-    columns = columns.reshape(batch, groups, -1, h * w).permute(0, 3, 1, 2)
-    filters = weight.reshape(batch, regions, groups, out // groups, -1)
-    output = _RegionMatmul.apply(columns, filters, guide.flatten(2))  # [B, N, O]
-    return output.transpose(1, 2).reshape(batch, out, h, w)  # type: ignore[no-any-return]
-
-
-def _unfold(input: Tensor, kernel: Kernel) -> Tensor:
-    """im2col: [B, C * K, N]; a 1 x 1 kernel that reads every pixel needs no copy."""
-    if kernel == Kernel((1, 1)):
-        return input.flatten(2)
-    return F.unfold(input, kernel.size, kernel.dilation, kernel.padding, kernel.stride)
-
-
-class _RegionMatmul(torch.autograd.Function):
-    """columns [B, N, g, I] x filters [B, m, g, O / g, I], chosen by scores [B, m, N]: [B, N, O]."""
-
-    @staticmethod
-    def forward(ctx: Any, columns: Tensor, filters: Tensor, scores: Tensor) -> Tensor:  # noqa: ANN401
-        region = scores.argmax(dim=1)  # [B, N]
-        ctx.save_for_backward(columns, filters, scores, region)
-        batch, positions, groups, _ = columns.shape
-        output = columns.new_empty(batch, positions, groups, filters.shape[3])
-        for b, t, where in _regions(region, filters.shape[1]):
-            output[b, where] = torch.einsum("ngi,goi->ngo", columns[b, where], filters[b, t])
-        return output.flatten(2)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:  # noqa: ANN401
-        columns, filters, scores, region = ctx.saved_tensors
-        with torch.autocast(grad.device.type, enabled=False):
-            return _RegionMatmul._gradients(
-                columns, filters, scores, region, grad, ctx.needs_input_grad[2]
-            )
-
-    @staticmethod
-    def _gradients(
-        columns: Tensor,
-        filters: Tensor,
-        scores: Tensor,
-        region: Tensor,
-        grad: Tensor,
-        guided: bool,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        grad = grad.reshape(*columns.shape[:3], -1)  # [B, N, g, O / g]
-        grad_columns, grad_filters = torch.zeros_like(columns), torch.zeros_like(filters)
-        for b, t, where in _regions(region, filters.shape[1]):
-            here = grad[b, where]
-            grad_columns[b, where] = torch.einsum("ngo,goi->ngi", here, filters[b, t])
-            grad_filters[b, t] = torch.einsum("ngo,ngi->goi", here, columns[b, where])
-        grad_scores = _guide_gradient(columns, filters, scores, grad) if guided else None
-        return grad_columns, grad_filters, grad_scores
-
-
-def _guide_gradient(columns: Tensor, filters: Tensor, scores: Tensor, grad: Tensor) -> Tensor:
-    """The gradient of the scores [B, m, N], had the output been mixed by their softmax.
-
-    d loss / d choice_t is grad . (columns W_t) at each position, for every t and not only for the
-    chosen one: this, and nothing before it, takes m products.
-    """
-    per_region = [
-        torch.einsum("bngi,bgoi->bngo", columns, filters[:, t]).mul_(grad).sum(dim=(2, 3))
-        for t in range(filters.shape[1])
-    ]
-    grad_choice = torch.stack(per_region, dim=1)  # [B, m, N]
-    return _softmax_gradient(scores, grad_choice)
-
-
-def _softmax_gradient(scores: Tensor, grad_choice: Tensor) -> Tensor:
-    """From the gradient of a softmax over the regions (dimension 1) to that of its scores."""
-    soft = scores.softmax(dim=1)
-    return soft * (grad_choice - (soft * grad_choice).sum(dim=1, keepdim=True))
-
-
-def _regions(region: Tensor, count: int) -> list[tuple[int, int, Tensor]]:
-    """(image, region, its positions) for each region that is not empty."""
-    found = (
-        (b, t, (region[b] == t).nonzero().squeeze(1))
-        for b in range(region.shape[0])
-        for t in range(count)
-    )
-    return [(b, t, where) for b, t, where in found if where.numel()]
 
 
 def _check(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Pair:

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from deformviz.operators import DRConv2d, dr_conv2d, dr_conv2d_sampling
+from deformviz.operators import (
+    DRConv2d,
+    dr_conv,
+    dr_conv2d,
+    dr_conv2d_sampling,
+    dr_conv_sorted,
+    dr_conv_strips,
+)
 
 Pair = tuple[int, int]
 Geometry = tuple[Pair, Pair, Pair]
@@ -23,6 +30,7 @@ GEOMETRIES: dict[str, tuple[Pair, Geometry]] = {  # kernel, (stride, padding, di
     "1x1 strided": ((1, 1), ((2, 1), (0, 0), (1, 1))),
     "3x3": ((3, 3), ((1, 1), (1, 1), (1, 1))),
     "2x3 strided dilated": ((2, 3), ((2, 1), (0, 2), (3, 2))),
+    "2x3 dilated along y": ((2, 3), ((1, 2), (2, 1), (2, 1))),
 }
 geometries = pytest.mark.parametrize(
     ("kernel", "geometry"), list(GEOMETRIES.values()), ids=list(GEOMETRIES)
@@ -34,12 +42,22 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-@pytest.fixture(autouse=True, params=["all regions", "the chosen region"], scope="module")
+WAYS = {  # fewer channels than which, rows and numbers up to which
+    "all regions": (1000, 256, 2**22),
+    "sorted": (0, 0, 2**22),
+    "sorted, filled up": (0, 256, 2**22),
+    "sorted, in strips": (0, 256, 500),
+}
+
+
+@pytest.fixture(autouse=True, params=WAYS, scope="module")
 def _way(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Both ways to compute it, whatever the number of regions."""
+    """All ways to compute it, whatever the number of channels."""
+    few, rows, elements = WAYS[request.param]
     with pytest.MonkeyPatch.context() as patch:
-        few = 1000 if request.param == "all regions" else 0
-        patch.setattr("deformviz.operators.dr_conv._FEW_REGIONS", few)
+        patch.setattr(dr_conv, "_FEW_CHANNELS", few)
+        patch.setattr(dr_conv_strips, "SMALL_ROWS", rows)
+        patch.setattr(dr_conv_sorted, "STRIP_ELEMENTS", elements)
         yield
 
 
@@ -185,6 +203,59 @@ def test_gradcheck_of_input_and_weight(kernel: Pair, geometry: Geometry) -> None
         lambda a, b: dr_conv2d(a, b, guide, *geometry),
         (x.requires_grad_(), weight.requires_grad_()),
     )
+
+
+@geometries
+@pytest.mark.parametrize("wanted", [0, 1, 2], ids=["input", "weight", "guide"])
+def test_each_gradient_alone(kernel: Pair, geometry: Geometry, wanted: int) -> None:
+    """One argument that wants a gradient while the others do not, as in a frozen network."""
+    arguments_ = list(arguments(kernel, geometry))
+    leaf = arguments_[wanted].requires_grad_()
+    (expected,) = torch.autograd.grad(dense(*arguments_, geometry).square().sum(), leaf)
+    (got,) = torch.autograd.grad(dr_conv2d(*arguments_, *geometry).square().sum(), leaf)
+    torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_gradients_of_many_positions_and_few_channels() -> None:
+    """Where the filters are less to copy than what is read is to reorder."""
+    x, weight, guide = arguments(size=(12, 11), channels=2, outputs=3)
+    leaves = [t.requires_grad_() for t in (x, weight, guide)]
+    geometry = ((1, 1), (1, 1), (1, 1))
+    expected, got = dense(*leaves, geometry), dr_conv2d(*leaves, *geometry)
+    upstream = torch.randn_like(expected)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
+    for w, g in zip(
+        torch.autograd.grad(expected, leaves, upstream),
+        torch.autograd.grad(got, leaves, upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(g, w, rtol=0, atol=1e-9)
+
+
+def test_a_batch_of_none_gives_an_output_of_none() -> None:
+    shapes = ((0, 4, 5, 6), (0, 3, 6, 4, 3, 3), (0, 3, 5, 6))
+    assert dr_conv2d(*map(torch.zeros, shapes), padding=1).shape == (0, 6, 5, 6)
+
+
+def test_an_infinity_reaches_no_region_that_does_not_read_it() -> None:
+    """Filters of the other regions, and what they give, do not matter."""
+    x, weight, guide = arguments(regions=3)
+    weight[:, 1] = torch.inf
+    expected = reference.dr_conv2d(x, weight.nan_to_num(posinf=0.0), guide, padding=(1, 1))
+    there = (guide.argmax(1, keepdim=True) != 1).expand_as(expected)
+    assert there.any()
+    got = dr_conv2d(x, weight, guide, padding=1)
+    torch.testing.assert_close(got[there], expected[there], rtol=0, atol=1e-10)
+
+
+def test_gradients_under_autocast_are_those_of_float32() -> None:
+    leaves = [t.float().requires_grad_() for t in arguments()]
+    geometry = ((1, 1), (1, 1), (1, 1))
+    expected = torch.autograd.grad(dense(*leaves, geometry).square().sum(), leaves)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = torch.autograd.grad(dr_conv2d(*leaves, *geometry).square().sum(), leaves)
+    for w, g in zip(expected, got, strict=True):
+        torch.testing.assert_close(g, w, rtol=1e-4, atol=1e-3)
 
 
 def test_a_region_that_nobody_chose_has_no_gradient_but_can_still_be_learned() -> None:
