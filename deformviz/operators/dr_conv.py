@@ -69,7 +69,8 @@ def dr_conv2d(
     _check(input, weight, guide, kernel)
     if not len(input):
         return input.new_zeros(0, weight.shape[2], *guide.shape[2:])
-    way = dr_conv_all if weight.shape[3] < _FEW_CHANNELS else dr_conv_sorted
+    few = weight.shape[3] < _FEW_CHANNELS or torch.compiler.is_compiling()
+    way = dr_conv_all if few else dr_conv_sorted
     with torch.autocast(input.device.type, enabled=False):
         dtype = torch.promote_types(input.dtype, torch.float32)
         output: Tensor = way.convolve(input.to(dtype), weight.to(dtype), guide.to(dtype), kernel)

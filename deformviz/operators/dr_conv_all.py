@@ -18,6 +18,8 @@ from ..geometry import Kernel
 
 def convolve(input: Tensor, weight: Tensor, guide: Tensor, kernel: Kernel) -> Tensor:
     """[B, O, h, w], from [B, C, H, W], [B, m, O, C / groups, kh, kw] and [B, m, h, w]."""
+    if torch.compiler.is_compiling():
+        return _traceable(all_convolutions(input, weight, kernel), guide)
     output: Tensor = _All.apply(input, weight, guide, kernel)
     return output
 
@@ -86,6 +88,14 @@ def guide_gradient(full: Tensor, guide: Tensor, grad: Tensor) -> Tensor:
     soft = guide.softmax(dim=1)
     weighed = soft * grad_choice
     return weighed.addcmul_(soft, weighed.sum(dim=1, keepdim=True), value=-1)
+
+
+def _traceable(full: Tensor, guide: Tensor) -> Tensor:
+    """The same in plain operators, whose gradients autograd finds."""
+    region = choose_region(guide)[:, None, None].expand(-1, 1, full.shape[2], -1, -1)
+    soft = guide.softmax(dim=1)
+    straight_through = (full.detach() * (soft - soft.detach())[:, :, None]).sum(dim=1)
+    return full.gather(1, region).squeeze(1) + straight_through
 
 
 def _gradients(

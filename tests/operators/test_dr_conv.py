@@ -319,6 +319,17 @@ def test_the_layer_equals_the_loop(groups: int, stride: int) -> None:
     torch.testing.assert_close(layer(x), expected, rtol=0, atol=1e-10)
 
 
+def test_an_exported_layer_has_the_same_gradients() -> None:
+    layer = DRConv2d(4, 6, 3, regions=3, padding=1).double()
+    x = torch.randn(2, 4, 6, 5, dtype=torch.float64, requires_grad=True)
+    exported = torch.export.export(layer, (x.detach(),)).module()
+    expected, got = layer(x), exported(x)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-10)
+    (wanted,) = torch.autograd.grad(expected.square().sum(), x)
+    (found,) = torch.autograd.grad(got.square().sum(), x)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-9)
+
+
 # --- the record ------------------------------------------------------------------------------
 
 
