@@ -12,7 +12,7 @@ code base's offsets become one canonical form, see `to_canonical`.
 """
 
 from .canonical import Canonical
-from .capture import capture
+from .capture import capture, capture_batch
 from .convert import to_canonical
 from .errors import CheckpointError
 from .exported import load_exported, run_exported
@@ -41,6 +41,7 @@ __all__ = [
     "Verified",
     "Wrapper",
     "capture",
+    "capture_batch",
     "dependence",
     "family_of",
     "find_layers",

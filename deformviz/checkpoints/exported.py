@@ -14,6 +14,7 @@ from ..geometry import Pair
 from ..sampling import Sampling
 from .live.calls import sampling_of_call
 from .live.placing import on_photo
+from .live.recorded import Recorded
 from .live.records import Records
 from .pictures import Normalisation, as_input, fitting_size, photo_pixels, working_size
 
@@ -88,30 +89,83 @@ def run_exported(
     """
     if not isinstance(path, torch.export.ExportedProgram):
         path = load_exported(path, trust=trust)
-    program = path.module()
+    program = Program(path)
     pixels = photo_pixels(image)
     photo = (pixels.shape[0], pixels.shape[1])
-    wanted = _image_input(program.graph)
-    fixed = [side if isinstance(side, int) else None for side in wanted.shape[2:]]
-    size = fitting_size(fixed, size, working_size(photo))
-    x = as_input(pixels, size, normalisation, channels=int(wanted.shape[1])).to(wanted.dtype)
-    count = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
-    runner = _Runner(program, size)
-    try:
-        with torch.no_grad():
-            runner.run(x.expand(count, -1, -1, -1).contiguous())
-    except AssertionError as error:  # the guards of the program
-        raise ValueError(f"the program does not run at {size[0]} x {size[1]}: {error}") from error
-    return on_photo(runner.records.samplings, photo, size)
+    size = fitting_size(program.sides, size, working_size(photo))
+    x = as_input(pixels, size, normalisation, channels=program.channels)
+    return on_photo(program.run(x)[0], photo, size)
+
+
+class Program:
+    """An exported program that runs batch after batch.
+
+    Attributes:
+        channels: of the image that it takes.
+        sides: (H, W) that it was exported for, None for what that leaves open.
+        batch: that it was exported for, or None.
+
+    Raises:
+        ValueError: one that takes something else than an image.
+    """
+
+    def __init__(self, exported: torch.export.ExportedProgram) -> None:
+        self._module = exported.module()
+        wanted = _image_input(self._module.graph)
+        self._dtype = wanted.dtype
+        self.batch, channels, *sides = (
+            side if isinstance(side, int) else None for side in wanted.shape
+        )
+        self.channels = channels or 3
+        self.sides = sides
+
+    def run(self, x: Tensor, *, maps: bool = True) -> list[list[Sampling]]:
+        """Its records on each image of a batch.
+
+        Args:
+            x: [B, C, H, W]; repeated, or taken part by part, where the program has a batch of its
+                own.
+            maps: whether what the layers read and make is kept as well.
+
+        Raises:
+            ValueError: a size that it was not exported for.
+        """
+        if self.batch is None:
+            return list(self._run(x, len(x), maps))
+        count = self.batch
+        parts = [x[start : start + count] for start in range(0, len(x), count)]
+        return [
+            records
+            for part in parts
+            for records in self._run(_repeated(part, count), len(part), maps)
+        ]
+
+    def _run(self, x: Tensor, images: int, maps: bool) -> list[Recorded]:
+        size = (x.shape[2], x.shape[3])
+        runner = _Runner(self._module, size, images, maps)
+        try:
+            with torch.no_grad():
+                runner.run(x.to(self._dtype).contiguous())
+        except AssertionError as error:  # the guards of the program
+            raise ValueError(
+                f"the program does not run at {size[0]} x {size[1]}: {error}"
+            ) from error
+        return [records.samplings for records in runner.records]
+
+
+def _repeated(x: Tensor, count: int) -> Tensor:
+    """The last image again and again, until there are so many."""
+    return torch.cat([x, x[-1:].expand(count - len(x), -1, -1, -1)])
 
 
 class _Runner(fx.Interpreter):
     """Runs the graph node by node, and records what the operator was called with."""
 
-    def __init__(self, program: fx.GraphModule, size: Pair) -> None:
+    def __init__(self, program: fx.GraphModule, size: Pair, images: int, maps: bool) -> None:
         super().__init__(program)
-        self.records = Records()
+        self.records = [Records() for _ in range(images)]
         self._size = size
+        self._maps = maps
         self._operator = torch.ops.torchvision.deform_conv2d.default
 
     def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401  (as the base class says)
@@ -121,7 +175,9 @@ class _Runner(fx.Interpreter):
             args, kwargs = self.fetch_args_kwargs_from_env(n)
             names = [argument.name for argument in self._operator._schema.arguments]
             arguments = dict(zip(names, args, strict=False)) | kwargs
-            self.records.add(sampling_of_call(arguments, result), _name(n), self._size)
+            for image, records in enumerate(self.records):
+                found = sampling_of_call(arguments, result, image, maps=self._maps)
+                records.add(found, _name(n), self._size)
         return result
 
 

@@ -135,7 +135,7 @@ def run_on_image(
     photo = (pixels.shape[0], pixels.shape[1])
     size = size or working_size(photo)
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(0))
-    x = as_input(pixels, size, normalisation, channels=_channels(model)).to(like)
+    x = as_input(pixels, size, normalisation, channels=input_channels(model)).to(like)
     with _evaluated(model), torch.no_grad(), capture(model) as samplings:
         model(x)
     return on_photo(samplings, photo, size)
@@ -191,7 +191,7 @@ def _evaluated(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _channels(model: nn.Module) -> int:
+def input_channels(model: nn.Module) -> int:
     """Of the image that the first convolution reads: 1, or else 3."""
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     return 1 if first is not None and first.in_channels == 1 else 3

@@ -4,7 +4,7 @@ Both talk in parts, each a length of eight bytes and so many bytes, the child's 
 their kind before them: the parent sends the file, the child tells what image it takes and which
 nodes there are, the parent sends such an image, the child lists the nodes' values with their types
 and shapes, and the numbers follow, raw and in that order, so that the parent knows how many will
-come before it takes one of them.
+come before it takes one of them. Then the next image may come.
 
 Before the first byte of the file is looked at, onnxruntime has run a network of one node. So its
 threads are there, and all that it loads late is loaded; then `confine` takes the rest away.
@@ -79,6 +79,12 @@ def _serve(limits: RunLimits) -> None:
     network = Network(_receive(limits.file_bytes), None)
     nodes = [asdict(node) for node in network.nodes]
     _send_json(NETWORK, {"taken": asdict(network.taken), "nodes": nodes})
+    while True:  # the parent ends this process when it has no more images
+        _answer(network, limits)
+
+
+def _answer(network: Network, limits: RunLimits) -> None:
+    """Run it on one image, and tell its values."""
     shape = [network.taken.shape[1] or 3, *json.loads(_receive(100))]
     image = np.frombuffer(_receive(4 * shape[0] * shape[1] * shape[2]), np.float32)
     values = network.run(image.reshape(1, *shape))

@@ -21,6 +21,7 @@ from threading import Event, Timer
 from typing import IO, Any
 
 import numpy as np
+from torch import Tensor
 
 from ..geometry import Pair
 from ..sampling import Sampling
@@ -91,17 +92,78 @@ def run_onnx_confined(
         ...
         deformviz.checkpoints.errors.CheckpointError: Expected a checkpoint ...
     """
-    limits = limits or RunLimits()
     pixels = photo_pixels(image)
-    with _file(model, limits) as (file, length), _Child(limits) as child:
-        child.send(file, length)
-        taken, nodes = _described(child.receive(NETWORK, _MOST_WORDS))
-        x = input_of(taken, pixels, size, normalisation)
+    with ConfinedNetwork(model, limits or RunLimits()) as network:
+        x = input_of(network.taken, pixels, size, normalisation)
+        return network.run(x, (pixels.shape[0], pixels.shape[1]))
+
+
+class ConfinedNetwork:
+    """A stranger's file that stays loaded in its child, for one image after the other.
+
+    Attributes:
+        taken: what image it takes.
+        nodes: its deformable layers.
+
+    Args:
+        model: as for `run_onnx`.
+        limits: each image has that much time; a child ends after `limits.images` of them, and the
+            next one begins where it is needed.
+
+    Raises:
+        ImportError, CheckpointError: as of `run_onnx_confined`, when the block begins.
+
+    Example:
+        >>> with ConfinedNetwork("net.onnx", RunLimits(images=100)) as network:  # doctest: +SKIP
+        ...     for x in images:
+        ...         samplings = network.run(x, (480, 640))
+    """
+
+    def __init__(self, model: str | Path | bytes, limits: RunLimits) -> None:
+        self._model, self._limits = model, limits
+
+    def __enter__(self) -> ConfinedNetwork:
+        self._begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.__exit__()
+
+    def _begin(self) -> None:
+        with _file(self._model, self._limits) as (file, length):
+            self._child, self._runs = _Child(self._limits).__enter__(), 0
+            try:
+                self._child.send(file, length)
+                self.taken, self.nodes = _described(self._child.receive(NETWORK, _MOST_WORDS))
+            except BaseException:
+                self._child.__exit__()
+                raise
+
+    def run(self, x: Tensor, photo: Pair) -> list[Sampling]:
+        """Run it on one image.
+
+        Args:
+            x: [1, C, H, W] float32, see `input_of`.
+            photo: (H, W) of the picture that the records are to lie on.
+
+        Raises:
+            CheckpointError: as of `run_onnx_confined`.
+        """
+        child = self._child_for_one_more()
         for part in (json.dumps(list(x.shape[2:])).encode(), x.numpy().tobytes()):
             child.send(BytesIO(part), len(part))
-        listed = _listed(child.receive(VALUES, _MOST_WORDS), nodes, limits)
+        listed = _listed(child.receive(VALUES, _MOST_WORDS), self.nodes, self._limits)
         values = {name: child.receive_array(*of) for name, of in listed.items()}
-    return samplings_of(nodes, values, (pixels.shape[0], pixels.shape[1]), x)
+        return samplings_of(self.nodes, values, photo, x)
+
+    def _child_for_one_more(self) -> _Child:
+        if self._runs >= self._limits.images:
+            self._child.__exit__()
+            self._begin()
+        elif self._runs:
+            self._child.restart_clock()
+        self._runs += 1
+        return self._child
 
 
 @contextmanager
@@ -142,10 +204,18 @@ class _Child:
             bufsize=0,
             env=os.environ | _ONE_THREAD,
         )
+        self._start_clock()
+        return self
+
+    def _start_clock(self) -> None:
         self._clock = Timer(self._limits.seconds, self._end)
         self._clock.daemon = True
         self._clock.start()
-        return self
+
+    def restart_clock(self) -> None:
+        """What comes next has the whole time again."""
+        self._clock.cancel()
+        self._start_clock()
 
     def __exit__(self, *_: object) -> None:
         self._clock.cancel()

@@ -99,14 +99,22 @@ def input_of(
         ValueError: a size that the file does not allow.
     """
     photo = (pixels.shape[0], pixels.shape[1])
-    rows, columns = fitting_size(taken.shape[2:], size, working_size(photo))
+    return as_input(
+        pixels, size_of(taken, size, working_size(photo)), normalisation,
+        channels=taken.shape[1] or 3,
+    )  # fmt: skip
+
+
+def size_of(taken: Taken, asked: Pair | None, free: Pair) -> Pair:
+    """(H, W) that a network is run at, see `fitting_size`; errors as of `input_of`."""
+    rows, columns = fitting_size(taken.shape[2:], asked, free)
     channels = taken.shape[1] or 3
     if channels * rows * columns > _MOST_INPUT:
         raise CheckpointError(
             f"Expected a network for images of at most {_MOST_INPUT:,} numbers, but this one takes "
             f"{channels} x {rows} x {columns}. Export it for a smaller image."
         )
-    return as_input(pixels, (rows, columns), normalisation, channels=channels)
+    return rows, columns
 
 
 def samplings_of(

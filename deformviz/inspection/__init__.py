@@ -10,7 +10,8 @@ All of them end in `to_dict()`, of plain JSON types.
 
 from .natural import natural_order
 from .network import LayerRun, NetworkRun, inspect_network
-from .running import is_program, run_checkpoint
+from .opening import is_program
+from .running import run_checkpoint
 from .series import LayerSeries, Series, inspect_series, series_of_checkpoints, series_of_runs
 from .told import finding_part, squares, told_of_run, told_of_weights
 from .weights import (

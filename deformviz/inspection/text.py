@@ -30,7 +30,7 @@ def inspection_text(inspection: Inspection) -> str:
     lines = [", ".join([printable(checkpoint.name), checkpoint.kind, *checkpoint.notes])]
     if not inspection.layers:
         return f"{lines[0]}\nNo deformable layer of a known code base was found."
-    lines += [*_readings([row.layer for row in inspection.layers]), ""]
+    lines += [*readings([row.layer for row in inspection.layers]), ""]
     lines += [
         f"{found.severity} {printable(row.layer.name)}: {found.kind}. {found.sentence}"
         for row in inspection.layers
@@ -44,16 +44,17 @@ def network_text(run: NetworkRun, width: int) -> str:
     h, w = run.photo.shape[:2]
     lines = [", ".join([printable(run.name), f"on a photo of {h} x {w}"])]
     known = [row.layer for row in run.layers if row.layer is not None]
-    lines += _readings(list({layer.name: layer for layer in [*known, *run.not_run]}.values()))
-    lines += ["", *_verified(run.layers)]
+    lines += readings(list({layer.name: layer for layer in [*known, *run.not_run]}.values()))
+    lines += ["", *verified_lines(run.layers)]
     notes = list(run.notes)
     notes += [f"{row.sampling.name}: {row.note}" for row in run.layers if row.note]
     notes += [f"{layer.name}: no call of it was recorded." for layer in run.not_run]
-    lines += _wrapped(notes, width)
+    lines += wrapped(notes, width)
     return "\n".join([*lines, "", run.report.to_text(width)])
 
 
-def _readings(layers: Sequence[Layer]) -> list[str]:
+def readings(layers: Sequence[Layer]) -> list[str]:
+    """A table of how layers are read, in which "?" marks what is assumed."""
     if not layers:
         return []
     lines = table([list(_COLUMNS), *map(_cells, layers)])
@@ -76,7 +77,7 @@ def _text(value: object) -> str:
     return "none" if value is None else printable(str(value))
 
 
-def _verified(rows: Sequence[LayerRun]) -> list[str]:
+def verified_lines(rows: Sequence[LayerRun]) -> list[str]:
     """All that are verified in one line, then each that is not."""
     checked = [(row.sampling.name, row.verified) for row in rows if row.verified is not None]
     sure = [one.difference for _, one in checked if one.ok]
@@ -94,7 +95,8 @@ def _verified(rows: Sequence[LayerRun]) -> list[str]:
     return lines
 
 
-def _wrapped(notes: Iterable[str], width: int) -> list[str]:
+def wrapped(notes: Iterable[str], width: int) -> list[str]:
+    """Notes in lines of so many columns, harmless for a terminal."""
     lines = []
     for note in notes:
         lines += textwrap.wrap(printable(note, most=400), width, subsequent_indent=8 * " ")

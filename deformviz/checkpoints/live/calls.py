@@ -16,7 +16,12 @@ OPERATOR = "torchvision::deform_conv2d"
 
 
 def sampling_of_call(
-    arguments: Mapping[str, Any], output: Tensor, image: int = 0, name: str = OPERATOR
+    arguments: Mapping[str, Any],
+    output: Tensor,
+    image: int = 0,
+    name: str = OPERATOR,
+    *,
+    maps: bool = True,
 ) -> Sampling:
     """Record one call, with copies of its own of everything.
 
@@ -28,6 +33,7 @@ def sampling_of_call(
         output: [B, O, h, w], what it returned.
         image: which of the batch.
         name: of the record.
+        maps: whether input, output, weight and bias are copied as well.
 
     Raises:
         IndexError: the batch has no such image.
@@ -47,9 +53,14 @@ def sampling_of_call(
         (arguments["pad_h"], arguments["pad_w"]),
         (arguments["dilation_h"], arguments["dilation_w"]),
     )
-    x, offset, out = (
-        own_copy(one_image(t, image)) for t in (arguments["input"], arguments["offset"], output)
-    )
+    x, out = arguments["input"], output
+    offset = own_copy(one_image(arguments["offset"], image))
+    kept: dict[str, Any] = {}
+    if maps:
+        kept = {"input": own_copy(one_image(x, image))[0], "weight": own_copy(weight)}
+        kept["output"] = own_copy(one_image(out, image))[0]
+        if arguments["bias"] is not None:
+            kept["bias"] = own_copy(arguments["bias"])
     mask = own_copy(one_image(arguments["mask"], image)) if arguments["use_mask"] else None
     return Sampling(
         name=name,
@@ -58,10 +69,7 @@ def sampling_of_call(
         kernel=kernel,
         offset=split_offset(offset, kernel.taps)[0],
         mask=None if mask is None else split_mask(mask, kernel.taps)[0],
-        input=x[0],
-        output=out[0],
-        weight=own_copy(weight),
-        bias=None if arguments["bias"] is None else own_copy(arguments["bias"]),
+        **kept,
     )
 
 

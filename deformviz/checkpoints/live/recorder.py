@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,19 +29,30 @@ class Recorder:
         model: without wrappers.
         image: which one of the batch.
         image_size: (H, W), or None for that of the model's input.
+        maps: whether what a layer reads, makes and is made of is kept beside where it reads.
     """
 
-    def __init__(self, model: nn.Module, image: int, image_size: Pair | None) -> None:
+    def __init__(
+        self, model: nn.Module, image: int, image_size: Pair | None, *, maps: bool = True
+    ) -> None:
         self._records = Records()
         self.samplings = self._records.samplings
         self._model = model
         self._image = image
         self._given_size = image_size
         self._image_size = image_size
+        self._maps = maps
         self._stack: list[Call] = []
         self._paths = {m: _path(name) for name, m in model.named_modules()}
         readers = {m: self._reader_of(m) for m in self._paths}
         self._readers = {m: reader for m, reader in readers.items() if reader is not None}
+
+    def beside(self, image: int) -> Recorder:
+        """One more, of another image of the same batch, that has seen nothing yet."""
+        other = copy(self)
+        other._records, other._stack, other._image = Records(), [], image
+        other.samplings = other._records.samplings
+        return other
 
     def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A forward pre-hook: a module begins."""
@@ -78,7 +91,7 @@ class Recorder:
             if caller is None:
                 return  # another model's, or a bare function
             path = self._path_of(caller)
-        self._add(sampling_of_call(arguments, output, self._image), path)
+        self._add(sampling_of_call(arguments, output, self._image, maps=self._maps), path)
 
     def _owner(self, caller: nn.Module | None, weight: Tensor) -> str | None:
         """The path of the module that holds a weight: where it is called, or else anywhere."""
@@ -123,7 +136,7 @@ class Recorder:
             return
         path = self._path_of(call.module) or type(call.module).__name__
         names = [self._add(one, f"{path} {one.name}".strip()) for one in found]
-        if call.total is not None:
+        if call.total is not None and self._maps:
             self.samplings.totals[tuple(names)] = call.total
 
     def _warn(self, module: nn.Module, error: Exception) -> None:
@@ -138,6 +151,8 @@ class Recorder:
 
     def _add(self, sampling: Sampling, name: str) -> str:
         name = name or type(self._model).__name__
+        if not self._maps:
+            sampling = replace(sampling, input=None, output=None, weight=None, bias=None)
         return self._records.add(sampling, name, self._image_size)
 
 

@@ -38,14 +38,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class RunLimits:
-    """The bounds of one run of a stranger's network.
+    """The bounds of one process that runs a stranger's network.
 
     Attributes:
         file_bytes: size of the file.
-        seconds: by the clock, loading included; the processor time is bounded with it.
+        seconds: by the clock for each image, the first with loading; the processor time of all of
+            them is bounded with it.
         memory_bytes: of the child that runs it: weights, every value between layers, and what
             comes out. A detector with a ResNet-50 takes about 1 GB at 800 x 800.
         threads: that compute.
+        images: that it runs, one after the other.
         answer_bytes: of the values of all deformable layers together, which stay in memory.
 
     The limit on memory is the operating system's: Linux has it, macOS and Windows do not.
@@ -59,9 +61,10 @@ class RunLimits:
     seconds: float = 60.0
     memory_bytes: int = 4 << 30
     threads: int = 2
+    images: int = 1
     answer_bytes: int = 512 << 20
 
     @property
     def cpu_seconds(self) -> int:
-        """Processor time of all threads."""
-        return max(1, round(self.seconds * self.threads))
+        """Processor time of all threads and images."""
+        return max(1, round(self.seconds * self.threads * self.images))
