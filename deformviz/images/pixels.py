@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +38,12 @@ class Photo:
     def uri(self) -> str:
         """The pixels for a page, see `to_data_uri`; a photo is shown many times."""
         return to_data_uri(self.pixels)
+
+    @cached_property
+    def name(self) -> str:
+        """A name of the pixels: the same for equal ones alone."""
+        size = "x".join(map(str, self.pixels.shape))
+        return f"{size} {hashlib.blake2b(self.pixels.tobytes(), digest_size=16).hexdigest()}"
 
 
 _Converter = Callable[[Image.Image], Image.Image]

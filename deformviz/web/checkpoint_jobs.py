@@ -17,7 +17,7 @@ from ..checkpoints.pictures import Normalisation
 from ..inspection import LayerInspection
 from ..viewer import ViewState
 from ..words import say
-from .explore_tab import accept_photo
+from .guard import accept_photo
 from .layer_table import elided, table_html
 from .layer_view import draw_layer
 from .layer_words import words_html

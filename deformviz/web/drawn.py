@@ -17,9 +17,15 @@ from .numbers import SHELF, Kept, downloads_part, numbers_part
 from .view import checks_part, view_part
 
 
-def draw(
+def draw(asked: Asked, device: str, state: ViewState | None = None) -> str:
+    """As `view_of`, as text."""
+    text: str = to_json_plotly(view_of(asked, device, state))
+    return text
+
+
+def view_of(
     asked: Asked, device: str, state: ViewState | None = None, shown: ViewState | None = None
-) -> str:
+) -> dict[str, Any]:
     """Run, and say it in the viewer's words.
 
     Args:
@@ -28,8 +34,18 @@ def draw(
         state: what the viewer is to show; without one it keeps the state it has.
         shown: that state, as far as it is known: its position is drawn before the numbers come.
     """
-    text: str = to_json_plotly(_view(asked, device, state, shown))
-    return text
+    exploration, photo = run(asked, device)
+    known = state or shown or ViewState()
+    y, x = known.y, known.x
+    view = view_part(exploration, photo, y, x)
+    kept = Kept(exploration.sampling, photo.pixels, dict(view), partial(checks_part, exploration))
+    view |= {"data": numbers_part(kept), "downloads": downloads_part(kept)}
+    view["grounds"]["image"]["name"] = photo.name  # by which a page tells that it holds it already
+    view["query"] = urlencode(to_query(asked))
+    view["shifts"] = five_ways(asked, device) if asked.operator == "Spatial shift" else None
+    if state is not None:
+        view["state"] = state.json()
+    return view
 
 
 def draw_example(asked: Asked, device: str, state: ViewState) -> str:
@@ -44,25 +60,9 @@ def draw_example(asked: Asked, device: str, state: ViewState) -> str:
 
 def open_link(link: Link, device: str) -> str:
     """What a link asks for, the view kept beside it and what was refused included."""
-    view = _view(link.asked, device, link.state)
+    view = view_of(link.asked, device, link.state)
     if link.kept is not None:
-        view["kept"] = _view(link.kept.asked, device, link.kept.state)
+        view["kept"] = view_of(link.kept.asked, device, link.kept.state)
     view["notes"] += link.problems
     text: str = to_json_plotly(view)
     return text
-
-
-def _view(
-    asked: Asked, device: str, state: ViewState | None, shown: ViewState | None = None
-) -> dict[str, Any]:
-    exploration, photo = run(asked, device)
-    known = state or shown or ViewState()
-    y, x = known.y, known.x
-    view = view_part(exploration, photo, y, x)
-    kept = Kept(exploration.sampling, photo.pixels, dict(view), partial(checks_part, exploration))
-    view |= {"data": numbers_part(kept), "downloads": downloads_part(kept)}
-    view["query"] = urlencode(to_query(asked))
-    view["shifts"] = five_ways(asked, device) if asked.operator == "Spatial shift" else None
-    if state is not None:
-        view["state"] = state.json()
-    return view

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS
 from .asked import Asked, five_ways, run
 from .guard import clear_errors
+from .turns import DEVICE
 from .view import summary
 
 _NAMES = list(Asked.__dataclass_fields__)
@@ -38,11 +40,15 @@ def add_endpoints(controls: dict[str, Any], device: str) -> None:
 
     def explored(*values: Any) -> dict[str, Any]:  # noqa: ANN401
         *asked, y, x = values
-        exploration, photo = run(Asked(*asked), device)
-        return summary(exploration, photo, *_position(exploration, y, x))
+
+        def summarised() -> dict[str, Any]:
+            exploration, photo = run(Asked(*asked), device)
+            return summary(exploration, photo, *_position(exploration, y, x))
+
+        return DEVICE.take(summarised)
 
     def sampling(*values: Any) -> Iterator[str]:  # noqa: ANN401
-        exploration, _ = run(Asked(*values), device)
+        exploration, _ = DEVICE.take(partial(run, Asked(*values), device))
         with tempfile.TemporaryDirectory(prefix="deformviz-") as folder:
             path = Path(folder) / "sampling.npz"
             save_npz(exploration.sampling, path)
@@ -52,7 +58,7 @@ def add_endpoints(controls: dict[str, Any], device: str) -> None:
         return [
             {"strategy": row["strategy"], "tensor": _numbers(row["tensor"]),
              "image": _numbers(row["image"])}
-            for row in five_ways(Asked(*values), device)["rows"]
+            for row in DEVICE.take(partial(five_ways, Asked(*values), device))["rows"]
         ]  # fmt: skip
 
     jobs: list[tuple[str, Callable[..., Any], list[Any], Any]] = [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, get_args
 
 import gradio as gr
@@ -12,18 +13,28 @@ from .. import examples
 from ..explore import MAX_KERNEL, OPERATORS, Settings
 from ..fields import FIELDS, MASKS
 from ..guides import GUIDES
-from ..images import ImageError, decode
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from ..viewer import ViewState
 from ..words import say
 from .asked import Asked
-from .drawn import draw, draw_example, open_link
-from .guard import clear_errors, plain
+from .asking import tell
+from .changes import (
+    CHANGES,
+    CLEARED,
+    KERNEL_SIZES,
+    reveal,
+    shown,
+    square,
+    strength_label,
+    strength_slider,
+)
+from .drawn import draw_example, open_link
+from .guard import clear_errors
 from .link import Link, from_query
+from .turns import DEVICE
 from .viewer import viewer
 
-KERNEL_SIZES = (1, 3, 5, 7, 9, 11)
 FIRST = Settings(dilation=6, mask_strength=0.3, weights="Gaussian")
 """The worked example that the page opens on."""
 FIRST_IMAGE, FIRST_SIDE = "cat", 256
@@ -32,6 +43,11 @@ FIRST_STATE = ViewState(y=64, x=110)
 QUIET: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
 """How the page's own events behave: the last of a slider's steps counts, and programs have
 endpoints of their own."""
+
+_ASK = """async (value, ...values) => {
+  await window.deformvizScript;
+  return window.deformviz.ask(NAME, value, values);
+}"""
 
 
 # The page
@@ -76,7 +92,7 @@ def _parameter_controls(c: dict[str, Any]) -> None:
     """Those that only some operators have; the others hide them."""
     first = FIELDS[FIRST.field]
     c["field"] = gr.Dropdown(named(FIELDS), value=FIRST.field, label=say("Offsets"))
-    c["strength"] = gr.Slider(0, first.maximum, first.default, label=_strength_label(first.unit))
+    c["strength"] = gr.Slider(0, first.maximum, first.default, label=strength_label(first.unit))
     c["mask"] = gr.Dropdown(named(MASKS), value=FIRST.mask, label=say("Mask"))
     c["mask_strength"] = gr.Slider(0, 1, FIRST.mask_strength, label=say("mask strength"))
     c["guide"] = gr.Dropdown(named(GUIDES), value=FIRST.guide, label=say("Guide map"))
@@ -101,12 +117,6 @@ def named(names: Iterable[str]) -> list[tuple[str, str]]:
     return [(say(name), name) for name in names]
 
 
-def _shown(operator: str) -> dict[str, bool]:
-    """Which of the parameter controls an operator has."""
-    names = {name for row in OPERATORS.values() for name in row.controls}
-    return {name: name in OPERATORS[operator].controls for name in sorted(names)}
-
-
 def build(page: gr.Blocks, device: str) -> dict[str, Any]:
     """Lay the tab out on `page`, connect it, and draw the worked example when it opens.
 
@@ -121,10 +131,9 @@ def build(page: gr.Blocks, device: str) -> dict[str, Any]:
             view = viewer(draw_example(example, device, FIRST_STATE))
     for name, component in c.items():
         component.elem_id = name
-    for name, shown in _shown(FIRST.operator).items():
-        c[name].visible = shown
-    inputs = [c[name] for name in Asked.__dataclass_fields__]
-    _connect(page, c, inputs, view, device)
+    for name, visible in shown(FIRST.operator).items():
+        c[name].visible = visible
+    _connect(page, c, view, device)
     return c
 
 
@@ -132,100 +141,18 @@ def _first_asked(c: dict[str, Any]) -> Asked:
     return Asked(**{name: c[name].value for name in Asked.__dataclass_fields__})
 
 
-@dataclass(frozen=True)
-class Change:
-    """What a control changes beside itself, before and after the drawing.
-
-    One event does it all: were the drawing an event of its own, what a quick person does in
-    between would be undone by it.
-
-    Attributes:
-        source: the component whose value `adjust` is given.
-        adjust: (value, asked) to what is asked for now; None where that is drawn already.
-        targets: the components that change, too.
-        tell: asked to their new values.
-    """
-
-    source: Any
-    adjust: Callable[[Any, Asked], Asked | None] = lambda value, asked: asked
-    targets: tuple[Any, ...] = ()
-    tell: Callable[[Asked], Sequence[Any]] = lambda asked: ()
-
-
-def _changes(c: dict[str, Any], field_before: gr.State) -> dict[str, Change]:
-    """Every control's change, by its name."""
-    height, width = c["kernel_height"], c["kernel_width"]
-    sliders = Change(
-        height,
-        targets=(c["kernel"],),
-        tell=lambda asked: [_square(asked.kernel_height, asked.kernel_width)],
-    )
-    special = {
-        "kernel": Change(
-            c["kernel"],
-            lambda size, asked: replace(asked, kernel_height=size, kernel_width=size),
-            (height, width),
-            lambda asked: [asked.kernel_height, asked.kernel_width],
-        ),
-        "kernel_height": sliders,
-        "kernel_width": sliders,
-        "field": Change(
-            # A dropdown tells of one choice twice, and brings the strength of the field before.
-            field_before,
-            lambda before, asked: None if asked.field == before else replace(asked, strength=None),
-            (c["strength"], field_before),
-            lambda asked: [_strength_slider(asked.field), asked.field],
-        ),
-        "operator": Change(
-            c["operator"],
-            targets=(c["kernel"], *(c[name] for name in _shown(FIRST.operator))),
-            tell=lambda asked: _reveal(asked.operator),
-        ),
-        "example": Change(
-            c["example"],
-            lambda name, asked: replace(asked, photo=None),
-            (c["photo"],),
-            lambda asked: [None],
-        ),
-        "photo": Change(
-            c["photo"],
-            lambda photo, asked: replace(asked, photo=accept_photo(photo)),
-            (c["photo"],),
-            lambda asked: [asked.photo],
-        ),
-    }
-    plain_ones = Asked.__dataclass_fields__.keys() - special.keys()
-    return special | {name: Change(c[name]) for name in sorted(plain_ones)}
-
-
-def _connect(
-    page: gr.Blocks, c: dict[str, Any], inputs: list[Any], view: gr.HTML, device: str
-) -> None:
-    # The device does one run at a time; the viewer alone shows that one is under way.
-    running = {**QUIET, "concurrency_id": "device", "show_progress": "minimal",
-               "show_progress_on": view}  # fmt: skip
+def _connect(page: gr.Blocks, c: dict[str, Any], view: gr.HTML, device: str) -> None:
+    names = list(Asked.__dataclass_fields__)
+    inputs = [c[name] for name in names]
+    for name, change in CHANGES.items():
+        event = {"photo": "upload", CLEARED: "clear"}.get(name, "input")
+        source = c["photo" if name == CLEARED else name]
+        script = _ASK.replace("NAME", json.dumps(name))
+        targets = [c[target] for target in change.targets]
+        getattr(source, event)(None, [source, *inputs], targets, js=script, **QUIET)
+    # Whatever a question ends in is told as Gradio tells it.
+    view.submit(tell, None, None, show_progress="hidden", **QUIET)
     first = _first_asked(c)
-
-    def changed(change: Change) -> Callable[..., tuple[Any, ...]]:
-        @clear_errors
-        def handler(request: gr.Request, value: Any, *values: Any) -> tuple[Any, ...]:  # noqa: ANN401
-            asked = change.adjust(value, Asked(*values))
-            if asked is None:
-                return tuple(gr.skip() for _ in (view, *change.targets))
-            return draw(asked, device, shown=_shown_on(request)), *change.tell(asked)
-
-        return handler
-
-    field_before = gr.State(FIRST.field)
-    for name, change in _changes(c, field_before).items():
-        listen = c["photo"].upload if name == "photo" else c[name].input
-        listen(changed(change), [change.source, *inputs], [view, *change.targets], **running)
-
-    @clear_errors
-    def redraw(request: gr.Request, *values: Any) -> str:  # noqa: ANN401
-        return draw(Asked(*values), device, shown=_shown_on(request))
-
-    c["photo"].clear(redraw, inputs, view, **running)
 
     @clear_errors
     def follow_link(request: gr.Request) -> dict[Any, Any]:
@@ -235,69 +162,25 @@ def _connect(
             return {view: gr.skip()}  # an empty answer would be taken for a missing one
         link = from_query(query, first)
         try:
-            text = open_link(link, device)
+            text = DEVICE.take(partial(open_link, link, device))
         except ValueError as error:  # each value was allowed, together they are not
             link = Link(first, ViewState(), None, (f"the link cannot be opened: {error}",))
-            text = open_link(link, device)
-        return {view: text, field_before: link.asked.field} | _set_controls(c, link.asked)
+            text = DEVICE.take(partial(open_link, link, device))
+        return {view: text} | _set_controls(c, link.asked)
 
-    page.load(follow_link, None, [view, field_before, *c.values()], **running)
-
-
-def _shown_on(request: gr.Request) -> ViewState:
-    """What the page shows, by its address."""
-    return ViewState.from_query(dict(request.query_params))[0]
+    # The viewer alone shows that a run is under way.
+    running = {**QUIET, "concurrency_id": "device", "show_progress": "minimal",
+               "show_progress_on": view}  # fmt: skip
+    page.load(follow_link, None, [view, *c.values()], **running)
 
 
 def _set_controls(c: dict[str, Any], asked: Asked) -> dict[Any, Any]:
     """Every control as `asked` has it, and as its operator needs it."""
     kernel = c["kernel"]
-    targets = [kernel, *(c[name] for name in _shown(asked.operator))]
-    updates = dict(zip(targets, _reveal(asked.operator), strict=True))
+    targets = [kernel, *(c[name] for name in shown(asked.operator))]
+    updates = dict(zip(targets, reveal(asked.operator), strict=True))
     for name in Asked.__dataclass_fields__.keys() - {"photo"}:
         updates[c[name]] = updates.get(c[name], gr.update()) | {"value": getattr(asked, name)}
-    updates[kernel] |= {"value": _square(asked.kernel_height, asked.kernel_width)}
-    updates[c["strength"]] |= _strength_slider(asked.field, asked.strength)
+    updates[kernel] |= {"value": square(asked.kernel_height, asked.kernel_width)}
+    updates[c["strength"]] |= strength_slider(asked.field, asked.strength)
     return updates
-
-
-def _square(height: int, width: int) -> int | None:
-    """The button of a square kernel's size, or none of them."""
-    return height if height == width and height in KERNEL_SIZES else None
-
-
-def _strength_slider(field: str, value: float | None = None) -> dict[str, Any]:
-    """The slider in the field's own unit, at the field's default where no value is given."""
-    row = FIELDS[field]
-    return gr.update(
-        minimum=min(0, value or 0),  # a link may have the field the other way round
-        maximum=row.maximum,
-        value=row.default if value is None else value,
-        label=_strength_label(row.unit),
-        interactive=field != "zero",
-    )
-
-
-def _strength_label(unit: str) -> str:
-    return say("strength, {unit}", unit=say(unit)) if unit else say("strength")
-
-
-def _reveal(operator: str) -> list[Any]:
-    """Show the parameters that the operator has, and what its kernel's size means."""
-    has_weights = "weights" in OPERATORS[operator].controls
-    label = say("Kernel") if has_weights else say("Kernel: shifts reach half")
-    return [
-        gr.update(label=label),
-        *(gr.update(visible=shown) for shown in _shown(operator).values()),
-    ]
-
-
-def accept_photo(photo: str) -> str | None:
-    """Keep an upload that is a picture; of another, say why and let it go."""
-    try:
-        decode(photo, max_side=FIRST_SIDE)
-    except ImageError as error:
-        title = say("Not a picture that can be read")
-        gr.Warning(plain(say(str(error))), title=title, duration=20)
-        return None
-    return photo

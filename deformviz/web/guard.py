@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import gradio as gr
 from gradio import processing_utils
 
+from ..images import MIN_SIDE, ImageError, decode
 from ..words import Language, say, speaking, spoken
 
 Result = TypeVar("Result")
@@ -75,6 +76,16 @@ def _cleared(language: Language) -> Iterator[None]:
 def plain(text: str) -> str:
     """Without the characters that a toast, which is rendered as HTML, would read as markup."""
     return re.sub(r"[<>&]", "·", text)
+
+
+def accept_photo(photo: str) -> str | None:
+    """Keep an upload that is a picture; of another, say why and let it go."""
+    try:
+        decode(photo, max_side=MIN_SIDE)
+    except ImageError as error:
+        gr.Warning(plain(say(str(error))), title=say("Not a picture that can be read"), duration=20)
+        return None
+    return photo
 
 
 async def _refuse_link(url: str, cache_dir: str) -> NoReturn:

@@ -12,7 +12,7 @@ from .. import examples
 from ..images import decode, to_data_uri
 from ..viewer import bundle
 from ..words import LANGUAGES, Language, say, speaking
-from . import checkpoint_tab, explore_tab, numbers, viewer
+from . import asking, checkpoint_tab, explore_tab, numbers, viewer
 from .early import Early
 from .endpoints import add_endpoints
 from .guard import refuse_links
@@ -75,7 +75,7 @@ def launch(
         max_file_size="200mb",
         state_session_capacity=200,
         app_kwargs={
-            "routes": [*viewer.ROUTES, *numbers.ROUTES],
+            "routes": [*viewer.ROUTES, *numbers.ROUTES, *asking.routes(device)],
             "middleware": [Middleware(Early)],
         },
         theme=_theme(),

@@ -25,7 +25,7 @@ const first = props.value; // another may have come before the script is there
   const view = element.querySelector('.dv-viewer');
   try {
     await window.deformvizScript; // which the page's head has begun to load, see early.py
-    window.deformviz.mountInPage(view, root, props, watch, SHARES, first);
+    window.deformviz.mountInPage(view, root, props, watch, SHARES, first, trigger);
   } catch (error) {
     view.textContent = FAILED.replace('{reason}', error.message);
   }

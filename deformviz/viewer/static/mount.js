@@ -1,5 +1,6 @@
 /* Where a page begins: in a file that stands alone, and in the app. */
 
+import { Asking } from './asking.js';
 import { element } from './dom.js';
 import { Viewer } from './viewer.js';
 
@@ -8,7 +9,15 @@ export function mount(root) {
   return root.viewer;
 }
 
-const PATIENCE = 10000; // milliseconds for a link's picture
+const LINKS_PATIENCE = 10000; // milliseconds for a link's picture
+
+let mounted; // called once the page's own viewer is there
+const asking = new Promise((done) => { mounted = done; });
+
+/** Ask for what the controls say: see `Asking.ask`. */
+export async function ask(...question) {
+  return (await asking).ask(...question);
+}
 
 /**
  * Show the views, or the views of several `layers`, that Gradio hands over in `props.value`.
@@ -16,8 +25,9 @@ const PATIENCE = 10000; // milliseconds for a link's picture
  * @param base where the app is mounted.
  * @param shares whether the page's address is this viewer's state.
  * @param first the value that the page came with.
+ * @param trigger tells Gradio of an event.
  */
-export function mountInPage(root, base, props, watch, shares, first) {
+export function mountInPage(root, base, props, watch, shares, first, trigger) {
   const early = shares ? takeEarly(root) : null;
   const viewer = mount(early ?? root);
   if (shares) viewer.share = shareInAddress;
@@ -30,13 +40,17 @@ export function mountInPage(root, base, props, watch, shares, first) {
   };
   watch('value', show);
   if (early) viewer.tellState(); // before, the address had to stay as Gradio is to read it
-  if (shares && props.value === first && linkAsks()) setTimeout(show, PATIENCE);
+  if (shares && props.value === first && linkAsks()) setTimeout(show, LINKS_PATIENCE);
   else show();
+  if (shares) mounted(new Asking(viewer, base, viewMounted, (told) => trigger('submit', told)));
 }
 
 /** A view with the addresses that it has where the app is mounted. */
 function viewOf(text, base) {
-  const view = JSON.parse(text);
+  return viewMounted(JSON.parse(text), base);
+}
+
+function viewMounted(view, base) {
   for (const each of view.layers ?? new Set([view, view.kept ?? view])) mountAddresses(each, base);
   return view;
 }

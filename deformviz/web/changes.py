@@ -1,0 +1,137 @@
+"""What each control of the Explore tab changes beside itself, before and after the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from ..explore import OPERATORS
+from ..fields import FIELDS
+from ..words import say
+from .asked import Asked
+
+KERNEL_SIZES = (1, 3, 5, 7, 9, 11)
+
+CLEARED = "photo cleared"
+"""Beside the controls' names: the event of a photo that is taken away."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a control's event asks.
+
+    Attributes:
+        control: a name of `CHANGES`.
+        value: the control's own.
+        asked: all controls' values, at that moment.
+        field_before: the offset field of the question before.
+    """
+
+    control: str
+    value: Any
+    asked: Asked
+    field_before: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a control changes beside itself.
+
+    One question does it all: were the drawing a question of its own, what a quick person does in
+    between would be undone by it.
+
+    Attributes:
+        adjust: to what is asked for now; None where that is drawn already.
+        targets: the controls that change, too, by name.
+        tell: asked to their new values.
+    """
+
+    adjust: Callable[[Question], Asked | None] = lambda question: question.asked
+    targets: tuple[str, ...] = ()
+    tell: Callable[[Asked], Sequence[Any]] = lambda asked: ()
+
+
+def shown(operator: str) -> dict[str, bool]:
+    """Which of the parameter controls an operator has."""
+    names = {name for row in OPERATORS.values() for name in row.controls}
+    return {name: name in OPERATORS[operator].controls for name in sorted(names)}
+
+
+def reveal(operator: str) -> list[Any]:
+    """Show the parameters that the operator has, and what its kernel's size means."""
+    has_weights = "weights" in OPERATORS[operator].controls
+    label = say("Kernel") if has_weights else say("Kernel: shifts reach half")
+    return [
+        gr.update(label=label),
+        *(gr.update(visible=visible) for visible in shown(operator).values()),
+    ]
+
+
+def square(height: int, width: int) -> int | None:
+    """The button of a square kernel's size, or none of them."""
+    return height if height == width and height in KERNEL_SIZES else None
+
+
+def strength_slider(field: str, value: float | None = None) -> dict[str, Any]:
+    """The slider in the field's own unit, at the field's default where no value is given."""
+    row = FIELDS[field]
+    return gr.update(
+        minimum=min(0, value or 0),  # a link may have the field the other way round
+        maximum=row.maximum,
+        value=row.default if value is None else value,
+        label=strength_label(row.unit),
+        interactive=field != "zero",
+    )
+
+
+def strength_label(unit: str) -> str:
+    """What the slider is called, in the language of the page."""
+    return say("strength, {unit}", unit=say(unit)) if unit else say("strength")
+
+
+def _other_field(question: Question) -> Asked | None:
+    """A dropdown tells of one choice twice, and brings the strength of the field before."""
+    if question.asked.field == question.field_before:
+        return None
+    return replace(question.asked, strength=None)
+
+
+def _same_sides(question: Question) -> Asked:
+    size = question.value
+    return replace(question.asked, kernel_height=size, kernel_width=size)
+
+
+_SIDES = Change(
+    targets=("kernel",),
+    tell=lambda asked: [square(asked.kernel_height, asked.kernel_width)],
+)
+_SPECIAL = {
+    "kernel": Change(
+        _same_sides,
+        ("kernel_height", "kernel_width"),
+        lambda asked: [asked.kernel_height, asked.kernel_width],
+    ),
+    "kernel_height": _SIDES,
+    "kernel_width": _SIDES,
+    "field": Change(
+        _other_field, ("strength",), lambda asked: [strength_slider(asked.field, asked.strength)]
+    ),
+    "operator": Change(
+        targets=("kernel", *shown(next(iter(OPERATORS)))),
+        tell=lambda asked: reveal(asked.operator),
+    ),
+    "example": Change(
+        lambda question: replace(question.asked, photo=None), ("photo",), lambda asked: [None]
+    ),
+    # One that is no picture is let go.
+    "photo": Change(targets=("photo",), tell=lambda asked: [gr.skip() if asked.photo else None]),
+}
+
+CHANGES: dict[str, Change] = {
+    name: _SPECIAL.get(name, Change())
+    for name in sorted({*Asked.__dataclass_fields__, *_SPECIAL, CLEARED})
+}
+"""Every control's change, by its name."""
