@@ -63,11 +63,17 @@ class Scene:
         return (self.kernel.taps, 2, *self.output_size)
 
     def at_taps(self, values: Tensor) -> Tensor:
-        """A map [C, H, W] at every regular tap, zero outside: [C, K, h, w]."""
-        k, size = self.kernel, self.output_size
-        # The regular grid lies on pixels: no interpolation is needed.
-        columns = F.unfold(values[None], k.size, k.dilation, k.padding, k.stride)
-        return columns.reshape(values.shape[0], k.taps, *size)
+        """A map [C, H, W] at every regular tap, zero outside: [K, C, h, w].
+
+        The regular grid lies on pixels: each tap reads the map shifted, in one copy of it.
+        """
+        k, (h, w) = self.kernel, self.output_size
+        (dy, dx), (sy, sx), (py, px) = k.dilation, k.stride, k.padding
+        padded = F.pad(values, (px, px, py, py))
+        rows = [padded[:, i * dy :: sy][:, :h] for i in range(k.size[0])]
+        return torch.stack(
+            [row[:, :, j * dx :: sx][..., :w] for row in rows for j in range(k.size[1])]
+        )
 
     def generator(self) -> torch.Generator:
         """A fresh generator of this scene's seed; on the CPU, so that devices agree."""
@@ -186,7 +192,7 @@ def _random(scene: Scene, strength: float) -> Tensor:
 
 def _toward_edges(scene: Scene, strength: float) -> Tensor:
     """Taps climb the blurred edge strength of the image, each from its own place."""
-    return strength * scene.at_taps(scene.uphill).transpose(0, 1)
+    return scene.at_taps(strength * scene.uphill)
 
 
 def _saddle(scene: Scene, strength: float) -> Tensor:
@@ -271,7 +277,7 @@ def _radial(scene: Scene) -> Tensor:
 
 def _edge_following(scene: Scene) -> Tensor:
     """Taps on an edge of the image count, those on flat ground do not."""
-    return scene.at_taps(scene.edges[None])[0]
+    return scene.at_taps(scene.edges[None])[:, 0]
 
 
 def _random_mask(scene: Scene) -> Tensor:

@@ -44,13 +44,13 @@ def test_a_map_at_the_taps_is_read_pixel_by_pixel(kernel: Kernel, dtype: torch.d
     values = torch.arange(1.0, 2 * 12 * 15 + 1).reshape(2, 12, 15).to(dtype)
     got = Scene(kernel, photo()).at_taps(values)
     grid = kernel.regular_grid(kernel.output_size((12, 15))).long()
-    expected = torch.zeros(2, kernel.taps, *grid.shape[2:], dtype=dtype)
+    expected = torch.zeros(kernel.taps, 2, *grid.shape[2:], dtype=dtype)
     for tap in range(kernel.taps):
         for y in range(grid.shape[2]):
             for x in range(grid.shape[3]):
                 row, column = grid[tap, :, y, x].tolist()
                 if 0 <= row < 12 and 0 <= column < 15:
-                    expected[:, tap, y, x] = values[:, row, column]
+                    expected[tap, :, y, x] = values[:, row, column]
     assert got.dtype == dtype
     assert torch.equal(got, expected)
 

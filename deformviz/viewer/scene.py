@@ -152,7 +152,7 @@ def _some(values: Tensor) -> Tensor:
     rows, columns = (
         torch.linspace(0, n - 1, min(n, _SAMPLES)).round().long() for n in values.shape[-2:]
     )
-    return values.detach()[..., rows, :][..., columns].float().cpu()
+    return values.detach()[..., rows[:, None], columns].float().cpu()
 
 
 def _region_colors(sampling: Sampling) -> list[list[int]] | None:
