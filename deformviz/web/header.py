@@ -9,9 +9,9 @@ import gradio as gr
 from ..device import describe
 from ..words import LANGUAGES, Language, say, spoken
 
+# On the whole page: a tab that nobody has opened yet is not there, and would fall out of step.
 _TOGGLE_CONTROLS = (
-    "() => { for (const tab of document.querySelectorAll('#explore, #checkpoint'))"
-    " tab.classList.toggle('dv-folded'); }"
+    "() => { document.getElementById('header').parentElement.classList.toggle('dv-folded'); }"
 )
 _TOGGLE_THEME = "() => { document.body.classList.toggle('dark'); }"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from explore_page import ExplorePage, query_of
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from seen import numbers
 from tabs import OpenRun, explore_page
 from truth import run
@@ -96,6 +96,32 @@ def test_the_page_fits(browser: Browser, server: str, width: int, operator: str)
             taps = page.page.locator(".dv-kernel-box:visible .dv-tap").count()
             assert taps == 2 * page.page.locator('[data-side="a"] .dv-kernel-plot .dv-tap').count()
             assert taps > 0
+    context.close()
+
+
+def test_on_a_tablet_the_controls_of_every_tab_fold_away(browser: Browser, server: str) -> None:
+    context = browser.new_context(viewport={"width": 820, "height": 900})
+    with explore_page(context, server) as page:
+        page.open(**query_of(SETTINGS, "cat"))
+        fold, tab = page.page.locator("#fold"), page.page.get_by_role("tab", name="Checkpoint")
+        fold.click()
+        page.page.locator("#controls").wait_for(state="hidden")
+        tab.click()  # for the first time: it is laid out only now
+        picture = page.page.locator("#checkpoint-viewer [data-figure=image] img")
+        picture.wait_for()
+        expect(page.page.locator("#checkpoint-controls")).to_be_hidden()
+        folded = picture.bounding_box()
+        fold.click()
+        page.page.locator("#checkpoint-controls").wait_for(state="visible")
+        unfolded = picture.bounding_box()
+        assert folded is not None
+        assert unfolded is not None
+        assert folded["y"] + 100 < unfolded["y"]
+        fold.click()
+        page.page.locator("#checkpoint-controls").wait_for(state="hidden")
+        page.page.get_by_role("tab", name="Explore").click()
+        expect(page.page.locator("#controls")).to_be_hidden()
+        expect(page.page.locator("#viewer .dv-viewer")).to_be_visible()
     context.close()
 
 
