@@ -6,12 +6,20 @@ Example:
     tensor(0.)
 """
 
+from .coordinates import COORDINATES
 from .loop import MOMENTS, Moment, Score, score, train, watch
+from .regions import REGIONS
 from .scale import SCALE
+from .shifts import SHIFTS
 from .task import Batch, Knob, Task, picture_input
 from .trained import Trained
 
-TASKS: dict[str, Task] = {"scale": SCALE}
+TASKS: dict[str, Task] = {
+    "scale": SCALE,
+    "coordinates": COORDINATES,
+    "regions": REGIONS,
+    "shifts": SHIFTS,
+}
 """The tasks by name, in the order in which they are offered."""
 
 

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from ..checkpoints.capture import capture
 from ..sampling import Sampling
-from .task import Batch, Knobs, Task, picture_input
-from .trained import Trained
+from .task import Batch, Knobs, Task
+from .trained import EQUAL_TIME, Trained
 
 MOMENTS = 40
 """So often a training is looked at."""
 
+WARM_UP = 0.1
+"""The share of the steps in which the learning rate rises."""
+
+SCORED = 32
+"""Pictures of each kind that networks are scored on while they learn."""
+
 
 @dataclass(frozen=True)
 class Score:
-    """How well one network does on pictures that are like those of training, but not among them."""
+    """How well one network does on what it has not been trained on.
+
+    Attributes:
+        loss, accuracy: on pictures that are like those of training.
+        unseen: accuracies on kinds that training never shows, by name, e.g. "unseen angles".
+    """
 
     loss: float
     accuracy: float
+    unseen: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +70,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     moments: int = MOMENTS,
+    equal_time: bool = False,
 ) -> Iterator[Moment]:
     """Train a task's networks.
 
@@ -66,6 +81,8 @@ def train(
         stop: asked before each step; once it says True, the training ends with what it has.
         device: where to train.
         moments: so many are yielded beside the first, which is before the first step.
+        equal_time: train a third network, too: the plain one, with so many more steps that it takes
+            the processor time of the first.
 
     Yields:
         Moments; the last one, also of a stopped training, has `trained`.
@@ -81,9 +98,12 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         networks = {name: net.to(device) for name, net in row.build(settled).items()}
-    learners = {name: _Learner(net, row, settled, steps) for name, net in networks.items()}
+    if equal_time:
+        networks[EQUAL_TIME] = copy.deepcopy(list(networks.values())[1])
+    learners = {name: _Learner(net, row, settled) for name, net in networks.items()}
+    first, longer = next(iter(learners.values())), learners.pop(EQUAL_TIME, None)
     generator = torch.Generator().manual_seed(seed + 1)
-    scored = row.held_out(settled, 64)["shown"].to(device)
+    scored = {name: b.to(device) for name, b in row.held_out(settled, SCORED).items()}
     start = time.perf_counter()
     done = 0
     looked = {round(i * steps / moments) for i in range(1, moments)}
@@ -91,7 +111,10 @@ def train(
     while done < steps and not stop():
         batch = row.draw(settled, generator, row.batch).to(device)
         for learner in learners.values():
-            learner.step(batch)
+            learner.step(batch, done / steps)
+        while longer and longer.seconds < first.seconds:
+            more = row.draw(settled, generator, row.batch).to(device)
+            longer.step(more, done / steps)
         done += 1
         if done in looked and done < steps:
             yield _moment(row, settled, networks, scored, done, steps, start)
@@ -102,58 +125,74 @@ def train(
 
 
 class _Learner:
-    """One network with its optimiser, whose rate falls to zero over the steps."""
+    """One network with its optimiser.
 
-    def __init__(self, net: nn.Module, task: Task, knobs: Knobs, steps: int) -> None:
-        self.net, self.task = net, task
+    Attributes:
+        seconds: of processor time that its steps took so far.
+    """
+
+    def __init__(self, net: nn.Module, task: Task, knobs: Knobs) -> None:
+        self.net, self.task, self.seconds = net, task, 0.0
         groups = task.groups(net, knobs, task.rate)
         self.optimiser = torch.optim.AdamW(groups, weight_decay=1e-4)
-        rates = [float(str(group["lr"])) for group in groups]
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, rates, total_steps=max(steps, 2) + 1, pct_start=0.1
-        )
+        self.rates = [float(str(group["lr"])) for group in groups]
 
-    def step(self, batch: Batch) -> None:
-        """Learn from one batch."""
+    def step(self, batch: Batch, progress: float) -> None:
+        """Learn from one batch; of all steps, a share of `progress` in [0, 1] is done."""
+        start = time.process_time()
         self.net.train()
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * pace(progress)
         loss = self.task.loss(self.net(batch.input), batch)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        self.schedule.step()
+        self.seconds += time.process_time() - start
+
+
+def pace(progress: float) -> float:
+    """The share of the full learning rate: up over the first tenth, then down along a cosine.
+
+    Example:
+        >>> [round(pace(p), 2) for p in (0.0, 0.05, 0.1, 0.55, 1.0)]
+        [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if progress < WARM_UP:
+        return 0.04 + 0.96 * progress / WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
 
 
 @torch.no_grad()
-def score(task: Task, net: nn.Module, batch: Batch) -> Score:
-    """A network on a batch, as it will be used: with the running means of its norms."""
+def score(task: Task, net: nn.Module, kinds: Mapping[str, Batch]) -> Score:
+    """A network on `Task.held_out`, as it will be used: with the running means of its norms."""
     net.eval()
-    output = net(batch.input)
-    return Score(float(task.loss(output, batch)), task.accuracy(output, batch))
+    outputs = {name: net(batch.input) for name, batch in kinds.items()}
+    rates = {name: task.accuracy(out, kinds[name]) for name, out in outputs.items()}
+    loss = float(task.loss(outputs["shown"], kinds["shown"]))
+    return Score(loss, rates.pop("shown"), rates)
 
 
 def _moment(
     task: Task,
     knobs: Knobs,
     networks: dict[str, nn.Module],
-    scored: Batch,
+    scored: Mapping[str, Batch],
     step: int,
     steps: int,
     start: float,
 ) -> Moment:
     scores = {name: score(task, net, scored) for name, net in networks.items()}
-    first = next(iter(networks.values()))
+    samplings = watch(next(iter(networks.values())), task.watched(task.probe(knobs), knobs))
     seconds = time.perf_counter() - start
     remaining = seconds / step * (steps - step) if step else float("nan")
-    return Moment(
-        step, steps, seconds, remaining, scores, watch(first, picture_input(task.probe(knobs)))
-    )
+    return Moment(step, steps, seconds, remaining, scores, samplings)
 
 
 @torch.no_grad()
-def watch(net: nn.Module, image: torch.Tensor) -> tuple[Sampling, ...]:
-    """Where a network's layers read an image [1, C, H, W], in the order of their calls."""
+def watch(net: nn.Module, input: torch.Tensor) -> tuple[Sampling, ...]:
+    """Where a network's layers read an input [1, ...], in the order of their calls."""
     net.eval()
     device = next(net.parameters()).device
     with capture(net) as samplings:
-        net(image.to(device))
+        net(input.to(device))
     return tuple(samplings)

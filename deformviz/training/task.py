@@ -48,12 +48,18 @@ class Batch:
         return Batch(self.input.to(device), self.target.to(device), about)
 
 
+def picture_input(picture: np.ndarray) -> Tensor:
+    """A picture [H, W, 3] uint8 as a network's input [1, 3, H, W] in [0, 1]."""
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A row of `TASKS`.
 
     Attributes:
         title, lesson: for a person: what it is called, and what is seen when it was learned.
+        measure: what `accuracy` is the share of, in words.
         knobs: what may be chosen, by name; each task has `steps`.
         draw: (knobs, generator, count) to a batch to learn from, never the same twice.
         held_out: (knobs, count) to batches that are scored, by name: "shown" is like those of
@@ -64,12 +70,14 @@ class Task:
         loss: (network's output, batch) to a scalar.
         accuracy: (network's output, batch) to a share in [0, 1].
         probe: knobs to the picture on which learning is watched, [H, W, 3] uint8.
+        watched: (picture, knobs) to what the network takes for it, [1, ...].
         rate: the learning rate.
         batch: images a step.
     """
 
     title: str
     lesson: str
+    measure: str
     knobs: Mapping[str, Knob]
     draw: Callable[[Knobs, torch.Generator, int], Batch]
     held_out: Callable[[Knobs, int], dict[str, Batch]]
@@ -78,6 +86,9 @@ class Task:
     loss: Callable[[Tensor, Batch], Tensor]
     accuracy: Callable[[Tensor, Batch], float]
     probe: Callable[[Knobs], np.ndarray]
+    watched: Callable[[np.ndarray, Knobs], Tensor] = field(
+        default=lambda picture, knobs: picture_input(picture)
+    )
     rate: float = 3e-3
     batch: int = 64
 
@@ -98,8 +109,3 @@ class Task:
                 allowed = ", ".join(map(repr, self.knobs[name].values))
                 raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
         return {name: given.get(name, knob.default) for name, knob in self.knobs.items()}
-
-
-def picture_input(picture: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """A picture [H, W, 3] uint8 as a network's input [1, 3, H, W] in [0, 1]."""
-    return torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 255

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .loop import Score
 
 _FORMAT = "deformviz.trained/1"
+EQUAL_TIME = "plain, equal time"
+"""A plain network that was trained for as long as the first, not for as many steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Trained:
 
         built = task_of(self.task).build(self.knobs)
         name = next(iter(built)) if name is None else name
-        net = built[name]
+        net = built["plain" if name == EQUAL_TIME else name]
         net.load_state_dict(dict(self.weights[name]))
         return net.eval()
 
