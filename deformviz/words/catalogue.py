@@ -43,7 +43,7 @@ def _lines(language: Language, part: str) -> dict[str, str]:
     """A part's sections as one: they are there for the reader alone."""
     if language == "en":
         return {}
-    file = Path(__file__).parent / f"{language}.toml"
+    file = Path(__file__).parent / "static" / f"{language}.toml"
     sections = tomllib.loads(file.read_text(encoding="utf-8"))[part].values()
     return {text: words for section in sections for text, words in section.items()}
 
