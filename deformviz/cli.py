@@ -14,15 +14,18 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .arguments import COMMANDS, parser
 
 if TYPE_CHECKING:
     from .inspection import Inspection, NetworkRun, Series
+    from .survey import Survey
     from .viewer import Stack
 
 CLEAN, FINDINGS, UNREADABLE = 0, 1, 2
+_INTERRUPTED = 130
+"""As shells have it for Ctrl-C."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _COLUMNS = 140
@@ -46,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.insert(0, "view")  # a file: look at it
     options = parser().parse_args(given)
     run = {"view": _view, "check": _check, "compare": _series, "series": _series}
+    run["survey"] = _survey
     try:
         return run[options.command](options)
     except BrokenPipeError:  # whoever read the output has enough
@@ -92,6 +96,48 @@ def _series(options: argparse.Namespace) -> int:
     return FINDINGS if series.findings[-1] else CLEAN
 
 
+def _survey(options: argparse.Namespace) -> int:
+    from .device import choose
+    from .survey import survey
+    from .survey.progress import Progress
+
+    progress = Progress()
+    try:
+        # What the model's own code prints is not what was asked for.
+        with contextlib.redirect_stdout(sys.stderr):
+            found = survey(
+                options.checkpoint,
+                options.images,
+                **_running(options),
+                batch=options.batch,
+                device=choose(options.device),
+                state=options.state or Path.cwd(),
+                save_every=options.save_every,
+                ray=options.ray,
+                advance=progress.advance,
+            )
+    except KeyboardInterrupt:
+        progress.end()
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return _INTERRUPTED
+    progress.end()
+    _print(found, options)
+    if options.state is None and found.state is not None:
+        found.state.unlink(missing_ok=True)
+    return FINDINGS if found.findings else CLEAN
+
+
+def _running(options: argparse.Namespace) -> dict[str, Any]:
+    """How the network is run, as arguments of `run_checkpoint` and `survey`."""
+    return {
+        "model": options.model,
+        "strict": not options.loose,
+        "trust": options.trust,
+        "size": None if options.size is None else tuple(options.size),
+        "normalisation": options.normalisation,
+    }
+
+
 def _inspected(path: str, options: argparse.Namespace) -> Inspection | NetworkRun:
     """A file by its weights, or, with a photo, by its run."""
     return _by_weights(path, options) if options.image is None else _by_run(path, options)
@@ -115,15 +161,7 @@ def _by_run(path: str, options: argparse.Namespace) -> NetworkRun:
 
     # What the model's own code prints is not what was asked for.
     with contextlib.redirect_stdout(sys.stderr):
-        return run_checkpoint(
-            path,
-            options.image,
-            model=options.model,
-            strict=not options.loose,
-            trust=options.trust,
-            size=None if options.size is None else tuple(options.size),
-            normalisation=options.normalisation,
-        )
+        return run_checkpoint(path, options.image, **_running(options))
 
 
 def _page(found: Inspection | NetworkRun) -> Stack:
@@ -148,15 +186,15 @@ def _page(found: Inspection | NetworkRun) -> Stack:
 # --------------------------------------------------------------------------------------- output
 
 
-def _print(found: Inspection | NetworkRun | Series, options: argparse.Namespace) -> None:
-    from .inspection import NetworkRun
+def _print(found: Inspection | NetworkRun | Series | Survey, options: argparse.Namespace) -> None:
+    from .inspection import Inspection, Series
 
     if options.json:
         print(json.dumps(found.to_dict(), allow_nan=False))
-    elif isinstance(found, NetworkRun):
-        print(found.to_text(_width()))
-    else:
+    elif isinstance(found, Inspection | Series):
         print(found.to_text())
+    else:
+        print(found.to_text(_width()))
 
 
 def _width() -> int:

@@ -26,7 +26,8 @@ class Numbers:
 
     Attributes:
         mean, deviation: of the offsets' lengths.
-        median, p99: of them, as the upper end of a bin: too large by a 32nd at most.
+        median, p99: of them, as the upper end of a bin: too large by a 32nd at most, or by a
+            thousandth of a pixel.
         shortest, largest: of them, exact.
         not_finite: how many offsets (dy or dx) and mask values are NaN or infinite.
         outside, moved_outside: share of the taps that read nothing, and of those that their offset

@@ -15,41 +15,42 @@ class Progress:
     """A bar with images per second and the time that is left; silent where nobody watches.
 
     Args:
-        total: how many images there are.
-        done: how many were done by an earlier run, which say nothing of the speed of this one.
         stream: stderr by default.
 
     Example:
         >>> import io
         >>> stream = io.StringIO()
-        >>> progress = Progress(10, stream=stream)
-        >>> progress.advance(5)
+        >>> progress = Progress(stream)
+        >>> progress.advance(5, 10)
         >>> stream.getvalue()  # no terminal
         ''
     """
 
-    def __init__(self, total: int, done: int = 0, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._total, self._done, self._before = total, done, done
-        self._start = time.monotonic()
-        self._next = 0.0
         self._shown = self._stream.isatty()
+        self._start: float | None = None
+        self._done = self._before = 0
+        self._next = 0.0
 
-    def advance(self, images: int) -> None:
-        """So many more images are done."""
-        self._done += images
+    def advance(self, images: int, total: int) -> None:
+        """So many more images of all are done.
+
+        The first call tells how many an earlier run did, which say nothing of this one's speed.
+        """
         now = time.monotonic()
-        if self._shown and (now >= self._next or self._done >= self._total):
+        if self._start is None:
+            self._start, self._before = now, images
+        self._done += images
+        if self._shown and (now >= self._next or self._done >= total):
             self._next = now + _EVERY
-            self._write(f"\r{line(self._done, self._total, self._rate(now))}\x1b[K")
+            rate = (self._done - self._before) / max(now - self._start, 1e-9)
+            self._write(f"\r{line(self._done, total, rate)}\x1b[K")
 
     def end(self) -> None:
         """Take the line away: what follows is the report."""
         if self._shown:
             self._write("\r\x1b[K")
-
-    def _rate(self, now: float) -> float:
-        return (self._done - self._before) / max(now - self._start, 1e-9)
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

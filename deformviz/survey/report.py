@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..analysis.finding import Kind, Severity
@@ -71,12 +72,14 @@ class Survey:
         images: all there are.
         plan: what was surveyed, in digests and options.
         tally: what was counted.
+        state: the file that the counts are in, or None.
     """
 
     run: NetworkRun
     images: ImageList
     plan: dict[str, Any]
     tally: Tally
+    state: Path | None = None
 
     @property
     def layers(self) -> dict[str, LayerTally]:

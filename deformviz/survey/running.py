@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -53,8 +55,8 @@ def survey(
         batch: how many images run at once.
         device: where a model of your own runs, such as "cuda".
         thresholds: the limits of the findings.
-        state: a file that the counts are kept in. Where it is there already, what it counts is not
-            run again.
+        state: a file that the counts are kept in, or a folder where it gets a name of its own.
+            Where it is there already, what it counts is not run again.
         save_every: seconds between two writings of it.
         ray: so many workers of a Ray cluster share the work, see `ray_runner`; None for this
             process.
@@ -89,12 +91,20 @@ def survey(
         thresholds,
     )  # fmt: skip
     with station(recipe) as here:
-        kept = None if state is None else Path(state)
+        kept = None if state is None else _place(here, Path(state))
         done = _begun(here, kept)
         left = done.left(here.loader.chunks)
         batches = _alone(here, left) if ray is None else _shared(here, left, ray)
         _count(here, done, batches, kept, save_every, advance)
-    return Survey(here.first, here.images, here.plan, done.tally)
+    return Survey(here.first, here.images, here.plan, done.tally, kept)
+
+
+def _place(here: Station, path: Path) -> Path:
+    """A file; in a folder, one whose name tells this survey from all others."""
+    if not path.is_dir():
+        return path
+    plan = hashlib.sha256(json.dumps(here.plan, sort_keys=True).encode()).hexdigest()
+    return path / f"{here.recipe.checkpoint.stem}.{plan[:12]}.survey"
 
 
 def _begun(here: Station, path: Path | None) -> State:
@@ -129,6 +139,8 @@ def _count(
     total, saved = len(here.images.names), time.monotonic()
     told = advance or (lambda images, total: None)
     told(state.tally.images + state.tally.broken_count, total)
+    if path is not None:
+        state.save(path)  # where it cannot be written, that is known now and not in an hour
     whole = True
     try:
         for chunk, tally in batches:

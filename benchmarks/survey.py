@@ -1,0 +1,126 @@
+"""What `deformviz survey` costs a network that runs over a folder of images anyway, as a ratio.
+
+    python benchmarks/survey.py [--rounds 10] [--batch 8] [--size 224 224] [--device cpu] [--json]
+
+The network is that of `capture.py`, a ResNet-50 with 13 deformable layers. Both ways read the same
+images by the same loader, decode the next batch while the network runs on this one, and take turns
+batch after batch; the survey also measures, adds up and writes its state. Each pair of turns makes
+a ratio of images per second, so that a machine that is busy with other things disturbs both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from capture import network
+from PIL import Image
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from deformviz.survey.loading import loaded
+from deformviz.survey.state import State
+from deformviz.survey.station import Recipe, Station, station
+
+
+def photos(folder: Path, count: int) -> Path:
+    """So many JPEGs of 480 x 640 with something at every scale."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for index in range(count):
+        picture = np.zeros((480, 640, 3))
+        for cells in (4, 16, 64, 256):
+            noise = generator.integers(0, 64, (cells, cells, 3), dtype=np.uint8)
+            picture += np.asarray(Image.fromarray(noise).resize((640, 480)))
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f"{index:05}.jpg")
+    return folder
+
+
+def plain(here: Station, model: torch.nn.Module, chunks: list[int]) -> float:
+    """Seconds for some batches without a survey."""
+    start = time.perf_counter()
+    with torch.no_grad():
+        for batch in loaded(here.loader, chunks):
+            assert batch.x is not None
+            model(batch.x.to(here.recipe.device))
+    return _since(start, here)
+
+
+def surveyed(here: Station, state: State, chunks: list[int], path: Path) -> float:
+    """Seconds for the same batches with all that a survey does."""
+    start = time.perf_counter()
+    for batch in loaded(here.loader, chunks):
+        state.count(batch.chunk, here.tally(batch))
+    state.save(path)
+    return _since(start, here)
+
+
+def _since(start: float, here: Station) -> float:
+    if here.recipe.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def measured(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """The ratio of each pair of turns."""
+    torch.manual_seed(0)
+    model = network()
+    torch.save(model.state_dict(), folder / "net.pth")
+    recipe = Recipe(
+        folder / "net.pth", photos(folder / "photos", (options.rounds + 1) * options.batch),
+        model="capture:network", size=tuple(options.size), batch=options.batch,
+        device=options.device, normalisation="imagenet",
+    )  # fmt: skip
+    model = model.to(options.device)
+    pairs = []
+    with station(recipe) as here:
+        state = State(here.plan)
+        for chunk in range(here.loader.chunks):
+            both = [
+                lambda: plain(here, model, [chunk]),  # noqa: B023  (called at once)
+                lambda: surveyed(here, state, [chunk], folder / "state"),  # noqa: B023
+            ]
+            order = (0, 1) if chunk % 2 else (1, 0)
+            seconds = {way: both[way]() for way in order}
+            pairs.append((seconds[0], seconds[1]))
+    pairs = pairs[1:]  # the first one warms up
+    ratios = sorted(a / b for a, b in pairs)
+    speeds = [options.batch / median(seconds) for seconds in zip(*pairs, strict=True)]
+    return {
+        "rounds": options.rounds, "batch": options.batch, "size": options.size,
+        "device": options.device, "threads": torch.get_num_threads(),
+        "plain_images_per_second": speeds[0], "survey_images_per_second": speeds[1],
+        "ratio_median": median(ratios), "ratio_least": ratios[0], "ratio_largest": ratios[-1],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print both speeds and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--size", type=int, nargs=2, default=(224, 224))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        told = measured(options, Path(folder))
+    if options.json:
+        print(json.dumps(told))
+        return
+    print(
+        f"plain {told['plain_images_per_second']:.2f} images/s, survey "
+        f"{told['survey_images_per_second']:.2f} images/s, median of the pairs' ratios "
+        f"{told['ratio_median']:.3f} ({told['ratio_least']:.3f} to {told['ratio_largest']:.3f})"
+    )
+
+
+if __name__ == "__main__":
+    main()
