@@ -4,7 +4,7 @@ Settings + image  ──▶  explore()  ──▶  Exploration (Sampling, pictur
 """
 
 from .recipe import Check, Operator
-from .run import MAX_POINTS, OPERATORS, Exploration, explore
+from .run import MAX_POINTS, OPERATORS, Exploration, explore, largest_side, points
 from .settings import MAX_KERNEL, Settings
 
 __all__ = [
@@ -16,4 +16,6 @@ __all__ = [
     "Operator",
     "Settings",
     "explore",
+    "largest_side",
+    "points",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..analysis import recompute
+from ..geometry import Pair
 from ..sampling import Sampling
 from .convolutions import CONVOLUTIONS
 from .recipe import Check, Operator
@@ -23,6 +25,9 @@ OPERATORS: dict[str, Operator] = CONVOLUTIONS | SHIFTS
 
 MAX_POINTS = 32 * 2**20
 """Taps times positions of a run: 11 x 11 taps on 512 x 512, a quarter of a gigabyte of offsets."""
+
+_SIDE_STEP = 32
+"""Where an image is to be smaller, its longer side is a multiple of it, in pixels."""
 
 _CROP = 64
 """Second implementations run on so many rows and columns from the image's middle: some are slow."""
@@ -36,7 +41,7 @@ class Exploration:
         settings: what it was asked for.
         sampling: where the operator read, with its output.
         picture: [3, h, w] the output to show as colours.
-        checking: makes `checks`.
+        checking: makes `checks`, of the sampling.
         milliseconds: how long the operator took, without what was made up for it.
         device: "cpu", "cuda" or "mps".
     """
@@ -44,7 +49,7 @@ class Exploration:
     settings: Settings
     sampling: Sampling
     picture: Tensor
-    checking: Callable[[], tuple[Check, ...]] = field(repr=False)
+    checking: Callable[[Sampling], tuple[Check, ...]] = field(repr=False)
     milliseconds: float
     device: str
 
@@ -52,7 +57,11 @@ class Exploration:
     def checks(self) -> tuple[Check, ...]:
         """The run's own checks, made when they are asked for: a picture need not wait for them."""
         with torch.no_grad():
-            return self.checking()
+            return self.checking(self.sampling)
+
+    def to(self, device: torch.device | str) -> Exploration:
+        """The same with its tensors elsewhere: what is kept needs none of a GPU's memory."""
+        return replace(self, sampling=self.sampling.to(device))
 
 
 def explore(
@@ -74,15 +83,11 @@ def explore(
         >>> explore(image, Settings(operator="Convolution")).sampling.output_size
         (16, 16)
     """
-    if settings.operator not in OPERATORS:
-        raise ValueError(
-            f"operator must be one of {', '.join(OPERATORS)}; got {settings.operator!r}"
-        )
+    operator = _operator(settings)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image must be [H, W, 3] uint8, got {image.dtype} {list(image.shape)}")
-    operator = OPERATORS[settings.operator]
     x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255  # [1, 3, H, W]
-    _check_size(x, settings, operator)
+    _check_size((x.shape[2], x.shape[3]), settings)
     with torch.no_grad():
         call = operator.prepare(settings, x)
         _wait_for(x.device)
@@ -91,29 +96,71 @@ def explore(
         _wait_for(x.device)
         milliseconds = 1000 * (time.perf_counter() - start)
 
-    def checking() -> tuple[Check, ...]:
-        return _check_crop(operator, settings, x), _check_terms(sampling)
+    crop, device = _crop(x).to("cpu", copy=True), x.device
+    cut = crop.shape != x.shape
+
+    def checking(sampling: Sampling) -> tuple[Check, ...]:
+        return _check_crop(operator, settings, crop.to(device), cut), _check_terms(sampling)
 
     picture = _picture(sampling)
-    return Exploration(settings, sampling, picture, checking, milliseconds, x.device.type)
+    return Exploration(settings, sampling, picture, checking, milliseconds, device.type)
 
 
-def _check_size(x: Tensor, settings: Settings, operator: Operator) -> None:
-    kernel, groups = operator.reads(settings)
-    h, w = kernel.output_size((x.shape[2], x.shape[3]))
-    points = kernel.taps * h * w * groups
-    if points > MAX_POINTS:
+def _operator(settings: Settings) -> Operator:
+    if settings.operator not in OPERATORS:
+        raise ValueError(
+            f"operator must be one of {', '.join(OPERATORS)}; got {settings.operator!r}"
+        )
+    return OPERATORS[settings.operator]
+
+
+def points(settings: Settings, size: Pair) -> int:
+    """Taps times positions of a run on an image of (H, W): what it takes memory for.
+
+    Example:
+        >>> points(Settings(kernel_size=(3, 3), offset_groups=3), (10, 10))
+        2700
+    """
+    kernel, groups = _operator(settings).reads(settings)
+    h, w = kernel.output_size(size)
+    return kernel.taps * h * w * groups
+
+
+def largest_side(settings: Settings, size: Pair, most_points: int = MAX_POINTS) -> int:
+    """How long the longer side of an image of (H, W) may be, so that its run is not too much.
+
+    It is the image's own where that fits, else a multiple of 32, and 32 at least.
+
+    Example:
+        >>> largest_side(Settings(kernel_size=(11, 11)), (1024, 1024))
+        512
+    """
+    longest = side = max(size)
+    while side > _SIDE_STEP and points(settings, _scaled(size, side / longest)) > most_points:
+        side = (side - 1) // _SIDE_STEP * _SIDE_STEP
+    return side
+
+
+def _scaled(size: Pair, by: float) -> Pair:
+    return (math.ceil(size[0] * by), math.ceil(size[1] * by))
+
+
+def _check_size(size: Pair, settings: Settings) -> None:
+    count = points(settings, size)
+    if count > MAX_POINTS:
+        kernel, groups = OPERATORS[settings.operator].reads(settings)
+        h, w = kernel.output_size(size)
         raise ValueError(
             f"{kernel.taps} taps at {h} x {w} positions in {groups} groups are "
-            f"{points / 1e6:.0f} million points, more than {MAX_POINTS / 1e6:.0f} million: "
+            f"{count / 1e6:.0f} million points, more than {MAX_POINTS / 1e6:.0f} million: "
             "take a smaller working size, a smaller kernel, or a larger stride"
         )
 
 
-def _check_crop(operator: Operator, settings: Settings, x: Tensor) -> Check:
-    """The operator's own check, on the middle of a larger image."""
-    check = operator.check(settings, _crop(x))
-    if max(x.shape[2:]) <= _CROP:
+def _check_crop(operator: Operator, settings: Settings, crop: Tensor, cut: bool) -> Check:
+    """The operator's own check, on all of the image or where it is `cut` on its middle."""
+    check = operator.check(settings, crop)
+    if not cut:
         return check
     return replace(check, claim=f"{check.claim}, on the middle {_CROP} × {_CROP}")
 

@@ -10,7 +10,6 @@ import json
 import secrets
 import tempfile
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..export import save_npz
@@ -29,9 +28,16 @@ from ..viewer import View, ViewState
 from ..viewer.facts import about
 from ..viewer.wire import to_bytes, wire_size
 from ..words import LANGUAGES, Language
+from .bounded import Bounded
 
-MOST_BYTES = 2 * 2**30
+MOST_BYTES = 2**30
 """Of all that is kept for a while; the oldest goes first."""
+
+IN_MEMORY = 16 * 2**20
+"""Bytes of an answer above which it waits on disk for a slow reader, not in memory."""
+
+_MAKING = threading.BoundedSemaphore(2)
+"""How many answers are made at once: each may be as large as its run, twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,9 @@ Maker = Callable[[Kept, ViewState, Language], bytes]
 
 
 class Shelf:
-    """What is shown, by name: that kept for good, and as many others as `MOST_BYTES` hold.
+    """What is shown, by name: that kept for good, and as many others as `most_bytes` hold.
+
+    Those that nobody asks for in an hour go, too.
 
     Example:
         >>> shelf = Shelf()
@@ -63,47 +71,50 @@ class Shelf:
         True
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._held: OrderedDict[str, Kept] = OrderedDict()
+    def __init__(self, most_bytes: int = MOST_BYTES, **how: Any) -> None:  # noqa: ANN401
+        self._for_good: dict[str, Kept] = {}
+        self.passing: Bounded[str, Kept] = Bounded(most_bytes, _memory, gone=self._forget, **how)
         self._names: dict[int, str] = {}
-        self._for_good: set[str] = set()
-        self._most = most_bytes
         self._lock = threading.Lock()
 
     def put(self, kept: Kept, *, for_good: bool = False) -> str:
         """Keep it, `for_good` or for a while, and return its name: one for each Sampling."""
         with self._lock:
-            name = self._names.get(id(kept.sampling))
-            if name is None:
-                name = secrets.token_urlsafe(16)
+            name = self._names.get(id(kept.sampling), "")
+            there = self.get(name)
+            if there is None:
+                name, there = secrets.token_urlsafe(16), kept
                 self._names[id(kept.sampling)] = name
-                self._held[name] = kept
+                if not for_good:
+                    self.passing.put(name, kept)
             if for_good:
-                self._for_good.add(name)
-            self._held.move_to_end(name)
-            self._let_go()
+                self._for_good[name] = there
+                self.passing.drop(name)
+                self._names[id(kept.sampling)] = name
             return name
 
-    def _let_go(self) -> None:
-        """Of what is kept for a while, drop the oldest until the rest fits; never the latest."""
-        passing = [name for name in self._held if name not in self._for_good]
-        total = sum(_memory(self._held[name].sampling) for name in passing)
-        for name in passing[:-1]:
-            if total <= self._most:
-                return
-            gone = self._held.pop(name)
-            del self._names[id(gone.sampling)]
-            total -= _memory(gone.sampling)
+    def _forget(self, kept: Kept) -> None:
+        self._names.pop(id(kept.sampling), None)
 
     def get(self, name: str) -> Kept | None:
         """What has this name, or None where it has been let go."""
-        with self._lock:
-            return self._held.get(name)
+        return self._for_good.get(name) or self.passing.get(name)
 
 
-def _memory(sampling: Sampling) -> int:
-    """Bytes of a record's tensors, of which what is sent may be half."""
-    return sum(once(tensor).nbytes for tensor in sampling.known().values())
+def _memory(kept: Kept) -> int:
+    """Bytes of a record's tensors and of what it lies on, of which what is sent may be half."""
+    pixels = 0 if kept.pixels is None else kept.pixels.nbytes
+    tensors = sum(once(tensor).nbytes for tensor in kept.sampling.known().values())
+    return tensors + pixels + _length(kept.told)
+
+
+def _length(told: object) -> int:
+    """Of all texts within, as pictures are."""
+    if isinstance(told, dict):
+        return sum(map(_length, told.values()))
+    if isinstance(told, list | tuple):
+        return sum(map(_length, told))
+    return len(told) if isinstance(told, str) else 0
 
 
 SHELF = Shelf()
@@ -128,6 +139,7 @@ def downloads_part(kept: Kept) -> dict[str, str]:
 
 
 _PATH = "/deformviz-run"
+_TYPE = "application/octet-stream"
 
 
 def _numbers(kept: Kept, state: ViewState, language: Language) -> bytes:
@@ -188,10 +200,20 @@ def _serve(request: Request) -> Response:
     query = dict(request.query_params)
     state, _ = ViewState.from_query(query)
     language: Language = next((one for one in LANGUAGES if query.get("language") == one), "en")
-    return Response(
-        make(kept, state, language),
-        media_type="application/octet-stream",
-        headers={"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"},
+    with _MAKING:
+        body = make(kept, state, language)
+        headers = {
+            "Cache-Control": "private, no-store",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Length": str(len(body)),
+        }
+        if len(body) <= IN_MEMORY:
+            return Response(body, media_type=_TYPE, headers=headers)
+        file = tempfile.TemporaryFile(prefix="deformviz-")  # noqa: SIM115  (has no name; goes with the answer)
+        file.write(body)
+    file.seek(0)
+    return StreamingResponse(
+        iter(lambda: file.read(2**20), b""), media_type=_TYPE, headers=headers
     )
 
 

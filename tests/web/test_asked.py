@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +19,12 @@ from PIL import Image
 
 from deformviz import examples
 from deformviz.analysis import ShiftResult, compare_strategies
-from deformviz.explore import OPERATORS, Settings, explore
+from deformviz.explore import OPERATORS, Exploration, Settings, explore
+from deformviz.geometry import once
 from deformviz.images import ImageError
 from deformviz.web import asked as web
 from deformviz.web.asked import Asked, five_ways, run
+from deformviz.web.bounded import Bounded
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (23, 18, 3), dtype=np.uint8)
 
@@ -142,6 +149,142 @@ def test_the_same_again_runs_nothing(photo: str) -> None:
         assert other is not first, change
 
 
+# What is kept
+
+
+def other_photo(path: Path, seed: int) -> str:
+    pixels = np.random.default_rng(seed).integers(0, 256, PHOTO.shape, dtype=np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+    return str(path)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings of all runs from here on that were not kept already."""
+    made: list[Settings] = []
+
+    def counted(pixels: np.ndarray, settings: Settings, device: str) -> Exploration:
+        made.append(settings)
+        return explore(pixels, settings, device)
+
+    monkeypatch.setattr(web, "explore", counted)
+    return made
+
+
+def test_two_people_with_the_same_photo_share_a_run(runs: list[Settings], tmp_path: Path) -> None:
+    ours = other_photo(tmp_path / "holiday.png", 1)
+    theirs = other_photo(tmp_path / "from a friend.jpg", 1)
+    first, _ = run(replace(ASKED, photo=ours), "cpu")
+    second, _ = run(replace(ASKED, photo=theirs), "cpu")
+    assert second is first
+    assert len(runs) == 1
+
+
+def test_nobody_gets_anothers_photo(tmp_path: Path) -> None:
+    """Not even where both have the same name, one after the other."""
+    path = tmp_path / "image.png"
+    for seed in (2, 3):
+        asked = replace(ASKED, photo=other_photo(path, seed))
+        found, decoded = run(asked, "cpu")
+        expected = np.random.default_rng(seed).integers(0, 256, PHOTO.shape, dtype=np.uint8)
+        assert np.array_equal(decoded.pixels, expected)
+        assert found.sampling.input is not None
+        pixels = torch.from_numpy(expected).permute(2, 0, 1).float() / 255
+        assert torch.equal(found.sampling.input, pixels)
+
+
+def test_many_who_ask_for_the_same_at_once_wait_for_one_run(
+    runs: list[Settings], tmp_path: Path
+) -> None:
+    asked = replace(ASKED, photo=other_photo(tmp_path / "image.png", 4))
+    ready = threading.Barrier(6)
+
+    def ask(_: int) -> Exploration:
+        ready.wait()
+        return run(asked, "cpu")[0]
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(ask, range(6)))
+    assert all(one is found[0] for one in found)
+    assert len(runs) == 1
+
+
+def test_a_kept_run_takes_no_memory_of_the_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As far as a device can be told from the processor where there is none."""
+    moved: list[object] = []
+    to = Exploration.to
+
+    def recorded(self: Exploration, device: torch.device | str) -> Exploration:
+        moved.append(device)
+        return to(self, device)
+
+    monkeypatch.setattr(Exploration, "to", recorded)
+    found, _ = run(replace(ASKED, photo=other_photo(tmp_path / "image.png", 5)), "cpu")
+    assert moved == ["cpu"]
+    held = [*found.sampling.known().values(), found.picture, *closed_over(found.checking)]
+    assert {tensor.device.type for tensor in held} == {"cpu"}
+    # The check's own cut-out is no view of the photo, or else the photo were kept, too.
+    assert max(tensor.numel() for tensor in closed_over(found.checking)) <= 3 * 64 * 64
+
+
+def closed_over(function: Callable[..., object]) -> list[torch.Tensor]:
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    return [value for value in cells if isinstance(value, torch.Tensor)]
+
+
+def test_what_is_kept_is_bounded_by_its_bytes(
+    monkeypatch: pytest.MonkeyPatch, runs: list[Settings]
+) -> None:
+    one, _ = run(replace(ASKED, seed=100), "cpu")
+    size = sum(once(t).nbytes for t in (*one.sampling.known().values(), one.picture))
+    monkeypatch.setattr(web, "RUNS", Bounded(3 * size, web.RUNS._size))
+    runs.clear()
+    for seed in (100, 101, 102, 103, 103, 102, 101, 100):
+        run(replace(ASKED, seed=seed), "cpu")
+    assert [settings.seed for settings in runs] == [100, 101, 102, 103, 100]
+    assert web.RUNS.held <= 3 * size
+
+
+def test_a_photo_in_use_is_not_tidied_away(tmp_path: Path) -> None:
+    """Gradio deletes files by the age of their last change."""
+    path = other_photo(tmp_path / "image.png", 6)
+    os.utime(path, (0, 0))
+    run(replace(ASKED, photo=path), "cpu")
+    assert os.stat(path).st_mtime > time.time() - 60
+
+
+# What is too much
+
+
+def test_a_run_that_is_too_much_is_made_smaller_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("RGB", (4096, 4096), (10, 200, 30)).save(path)
+    asked = replace(ASKED, photo=str(path), side=1024, kernel_height=11, kernel_width=11)
+    found, decoded = run(asked, "cpu")
+    assert decoded.pixels.shape == (512, 512, 3)
+    assert found.sampling.points().shape[-2:] == (512, 512)
+    assert found.sampling.taps * 512 * 512 <= 32 * 2**20 < found.sampling.taps * 544 * 544
+    *_, note = decoded.notes
+    assert note == (
+        "run at 512 x 512 pixels instead of 1024 x 1024: its taps at all positions would be "
+        "127 million points, more than 34 million"
+    )
+    assert "shrunk from 4096 x 4096 to 512 x 512" in decoded.notes
+
+
+def test_what_is_not_too_much_is_left_as_it_is(tmp_path: Path) -> None:
+    """The photo's own size, even where it is no multiple of 32; and its shape, not its side."""
+    path = tmp_path / "long.png"
+    Image.new("RGB", (1000, 100), (10, 200, 30)).save(path)
+    asked = replace(ASKED, photo=str(path), side=1024, kernel_height=11, kernel_width=11)
+    found, decoded = run(asked, "cpu")
+    assert decoded.pixels.shape == (100, 1000, 3)
+    assert decoded.notes == ()
+    assert found.sampling.output_size == (100, 1000)
+
+
 # The five ways to shift
 
 
@@ -180,7 +323,7 @@ def test_the_five_ways_are_compared_on_at_most_256_pixels(
 ) -> None:
     """Whatever the working size: each way is run many times, and others wait for the device."""
     path = tmp_path / "large.png"
-    Image.new("RGB", (600, 800)).save(path)
+    Image.new("RGB", (600, 800), (int(side) // 8, 1, 2)).save(path)  # of each size another one
     five_ways(replace(ASKED, photo=str(path), side=side, directions="all eight"), "cpu")
     on_tensor, on_image = compared
     assert on_tensor.shape == (1, 8, 5, 5)

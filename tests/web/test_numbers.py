@@ -51,8 +51,8 @@ def tensors(sampling: Sampling) -> dict[str, Tensor]:
 
 
 def size(run: Kept) -> int:
-    """The bytes of a run's tensors, without what is expanded."""
-    return sum(
+    """The bytes of a run's tensors, without what is expanded, and of the photo."""
+    return PIXELS.nbytes + sum(
         tensor.element_size()
         * int(np.prod([n for n, s in zip(tensor.shape, tensor.stride(), strict=True) if s]))
         for tensor in tensors(run.sampling).values()
@@ -157,6 +157,33 @@ def test_a_run_that_was_let_go_comes_back_under_another_name() -> None:
     assert again != name
     assert shelf.get(name) is None
     assert shelf.get(again) is not None
+
+
+def test_what_the_viewer_was_told_takes_room() -> None:
+    """Most of it are pictures as text."""
+    told = {"grounds": {"image": "x" * 700}, "notes": ["y" * 300], "groups": 3}
+    for room, kept in [(size(another()) * 2 + 1000, True), (size(another()) * 2 + 999, False)]:
+        shelf = Shelf(room)
+        first = shelf.put(Kept(another().sampling, PIXELS, told))
+        shelf.put(another())
+        assert (shelf.get(first) is not None) == kept
+
+
+def test_what_nobody_asks_for_goes_in_time() -> None:
+    now = 0.0
+    shelf = Shelf(idle=100, clock=lambda: now)
+    example = shelf.put(another(), for_good=True)
+    run, other = another(), another()
+    name, gone = shelf.put(run), shelf.put(other)
+    now = 60
+    assert shelf.get(name) is run
+    now = 120
+    shelf.passing.sweep()
+    assert shelf.get(gone) is None
+    assert shelf.get(name) is run
+    assert shelf.get(example) is not None
+    assert shelf.put(other) != gone
+    assert shelf.passing.held == 2 * size(run)
 
 
 def test_many_may_put_the_same_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,6 +320,21 @@ def test_the_html_is_the_viewer_on_the_photo(client: TestClient, downloads: dict
     assert text.startswith("<!doctype html>")
     assert "<title>Deformable Conv v2 · deformviz</title>" in text
     assert '"output_size":[24,17]' in text
+
+
+def test_a_large_answer_waits_on_disk(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And nothing of it is left there."""
+    monkeypatch.setattr(numbers.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(numbers, "IN_MEMORY", 2**40)
+    url = str(numbers_part(kept())["url"])
+    expected = client.get(url)
+    monkeypatch.setattr(numbers, "IN_MEMORY", 100)
+    found = client.get(url)
+    assert found.content == expected.content
+    assert dict(found.headers) == dict(expected.headers)
+    assert not list(tmp_path.iterdir())
 
 
 # What is said of them
