@@ -19,13 +19,37 @@ def main() -> None:
     parser.add_argument("--device", help="cuda, cuda:1, mps or cpu; the fastest by default")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves other machines, too")
     parser.add_argument("--port", type=int, help="7860 or the next that is free by default")
+    parser.add_argument(
+        "--root-path", metavar="PATH", help="where a proxy has the page, as in /deformviz"
+    )
+    parser.add_argument(
+        "--queue",
+        type=_at_least_one,
+        default=server.MOST_WAITING,
+        metavar="N",
+        help="how many jobs may wait, %(default)s by default; one more is refused with a message",
+    )
     parser.add_argument("--browser", action="store_true", help="open the page in a browser")
     options = parser.parse_args()
     try:
         chosen = device.choose(options.device)
     except ValueError as error:
         parser.error(str(error))
-    server.launch(chosen, options.host, options.port, inbrowser=options.browser)
+    server.launch(
+        chosen,
+        options.host,
+        options.port,
+        options.queue,
+        root_path=options.root_path,
+        inbrowser=options.browser,
+    )
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number
 
 
 if __name__ == "__main__":

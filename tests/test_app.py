@@ -25,7 +25,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_the_options() -> None:
     done = run("--help")
     assert done.returncode == 0, done.stderr
-    for option in ("--device", "--host", "--port", "--browser"):
+    for option in ("--device", "--host", "--port", "--root-path", "--queue", "--browser"):
         assert option in done.stdout
 
 
@@ -37,3 +37,9 @@ def test_an_unknown_device_is_answered_with_those_that_are_there() -> None:
     assert last.endswith(f"this machine has {', '.join(device.available())}")
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_a_queue_that_nobody_could_wait_in_is_refused() -> None:
+    done = run("--queue", "0")
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("argument --queue: expected 1 or more, got 0")

@@ -25,6 +25,7 @@ class Bounded(Generic[Key, Value]):
     Args:
         most_bytes: of all values together.
         size: a value's bytes, taken once when it is put.
+        most: values, however small they are.
         idle: seconds.
         clock: seconds by some clock that never goes back.
         gone: told of each value that is let go.
@@ -39,13 +40,15 @@ class Bounded(Generic[Key, Value]):
         self,
         most_bytes: int,
         size: Callable[[Value], int],
+        most: int = 10_000,
         idle: float = IDLE,
         clock: Callable[[], float] = time.monotonic,
         gone: Callable[[Value], None] = lambda value: None,
     ) -> None:
         self._kept: OrderedDict[Key, tuple[Value, int, float]] = OrderedDict()
         self._making: dict[Key, Future[Value]] = {}
-        self._most, self._size, self._idle, self._clock = most_bytes, size, idle, clock
+        self._most_bytes, self._most = most_bytes, most
+        self._size, self._idle, self._clock = size, idle, clock
         self._gone = gone
         self._lock = threading.Lock()
         self._held = 0
@@ -67,7 +70,7 @@ class Bounded(Generic[Key, Value]):
             self._drop(key)
             self._kept[key] = (value, size, self._clock())
             self._held += size
-            while self._held > self._most and len(self._kept) > 1:
+            while len(self._kept) > 1 and self._too_much():
                 self._drop(next(iter(self._kept)))
             self._drop_idle()
 
@@ -117,6 +120,9 @@ class Bounded(Generic[Key, Value]):
         self._kept[key] = (value, size, self._clock())
         self._kept.move_to_end(key)
         return value
+
+    def _too_much(self) -> bool:
+        return self._held > self._most_bytes or len(self._kept) > self._most
 
     def _drop(self, key: Key) -> None:
         if key in self._kept:

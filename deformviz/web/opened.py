@@ -7,8 +7,6 @@ bounded, however many sessions there are and whether they say goodbye.
 from __future__ import annotations
 
 import secrets
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from torch import nn
 from ..geometry import once
 from ..inspection import Inspection, LayerInspection, LayerRun, NetworkRun, Series
 from ..sampling import Sampling
+from .bounded import Bounded
 
 MOST_BYTES = 2**30
 MOST_KEPT = 200
@@ -145,23 +144,12 @@ class Openings:
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES, most: int = MOST_KEPT) -> None:
-        self._held: OrderedDict[str, tuple[Opened, int]] = OrderedDict()
-        self._most_bytes, self._most = most_bytes, most
-        self._lock = threading.Lock()
+        self._held: Bounded[str, Opened] = Bounded(most_bytes, lambda opened: opened.memory, most)
 
     def put(self, opened: Opened, name: str | None = None) -> str:
         """Keep it under its name, or under a new one; the oldest make room, never the latest."""
         name = name or secrets.token_urlsafe(16)
-        size = opened.memory
-        with self._lock:
-            self._held[name] = (opened, size)
-            self._held.move_to_end(name)
-            total = sum(size for _, size in self._held.values())
-            while len(self._held) > 1 and (
-                total > self._most_bytes or len(self._held) > self._most
-            ):
-                _, (_, gone) = self._held.popitem(last=False)
-                total -= gone
+        self._held.put(name, opened)
         return name
 
     def get(self, name: str | None) -> Opened:
@@ -170,16 +158,20 @@ class Openings:
         Raises:
             ValueError: nothing, or not any more.
         """
-        with self._lock:
-            if name is None or name not in self._held:
-                raise ValueError("choose a checkpoint first" if name is None else LET_GO)
-            self._held.move_to_end(name)
-            return self._held[name][0]
+        if name is None:
+            raise ValueError("choose a checkpoint first")
+        opened = self._held.get(name)
+        if opened is None:
+            raise ValueError(LET_GO)
+        return opened
 
     def drop(self, name: str | None) -> None:
         """Let it go."""
-        with self._lock:
-            self._held.pop(name or "", None)
+        self._held.drop(name or "")
+
+    def sweep(self) -> None:
+        """Let go what nobody has looked at in time."""
+        self._held.sweep()
 
 
 OPENINGS = Openings()

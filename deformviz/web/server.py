@@ -12,11 +12,12 @@ from .. import examples
 from ..images import decode, to_data_uri
 from ..viewer import bundle
 from ..words import LANGUAGES, Language, say, speaking
-from . import asking, checkpoint_tab, explore_tab, numbers, viewer
+from . import asking, checkpoint_tab, explore_tab, numbers, tidy, viewer
 from .early import Early
 from .endpoints import add_endpoints
 from .guard import refuse_links
 from .header import header
+from .waiting import MOST_WAITING, bound
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
 
@@ -48,6 +49,7 @@ def launch(
     device: str,
     host: str = "127.0.0.1",
     port: int | None = None,
+    waiting: int = MOST_WAITING,
     **options: Any,  # noqa: ANN401
 ) -> gr.Blocks:
     """Serve the page.
@@ -56,11 +58,13 @@ def launch(
         device: where to compute.
         host: the address to listen at; the default is this machine alone.
         port: None takes 7860 or the next that is free.
+        waiting: how many jobs may wait; the next one is refused with a message.
         options: for `gr.Blocks.launch`, e.g. `prevent_thread_lock=True`.
     """
     refuse_links()
     page = build(device)
-    page.queue(max_size=64, default_concurrency_limit=1)
+    bound(page, waiting)
+    tidy.start()
     page.launch(
         server_name=host,
         server_port=port,

@@ -199,14 +199,14 @@ def test_a_position_that_is_not_there_becomes_the_nearest(explore: ExplorePage) 
     assert explore.canvas(IMAGE) is None  # a convolution has no mask
 
 
-def test_a_run_that_would_be_too_large_is_told_and_the_example_is_there(
+def test_a_run_that_would_be_too_large_is_opened_smaller_and_says_so(
     explore: ExplorePage,
 ) -> None:
     explore.goto(image="glyphs", side=512, kernel="11x11", offset_groups=3)
-    explore.wait_for("| 170 x 256 |")
+    explore.wait_for("| 288 x 288 |")
     explore.wait_loaded()
-    assert "cannot be opened" in explore.text("notes")
-    assert "million points" in explore.text("notes")
+    assert "run at 288 x 288 pixels instead of 512 x 512" in explore.text("notes")
+    assert "95 million points" in explore.text("notes")
     explore.hover(IMAGE, 60, 50)
     explore.wait_at(60, 50)
-    assert len(explore.seen().rows) == 9
+    assert len(explore.seen().rows) == 121

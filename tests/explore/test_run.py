@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.ops import deform_conv2d as torchvision_deform_conv2d
 
-from deformviz.explore import OPERATORS, Exploration, Settings, explore
+from deformviz.explore import (
+    MAX_POINTS,
+    OPERATORS,
+    Exploration,
+    Settings,
+    explore,
+    largest_side,
+    points,
+)
 from deformviz.fields import FIELDS, MASKS
 from deformviz.guides import GUIDES
 from deformviz.kernels import KERNELS, kernel_weight
@@ -347,6 +356,26 @@ def test_too_many_points_are_refused(shape: tuple[int, int], groups: int, millio
     assert f"121 taps at {shape[0]} x {shape[1]} positions" in message
     assert f"{million} million points, more than 34" in message
     assert "kernel, or a larger stride" in message
+    longest = largest_side(asked, shape)
+    assert longest % 32 == 0
+    assert 121 * groups * longest**2 <= MAX_POINTS < 121 * groups * (longest + 32) ** 2
+
+
+@pytest.mark.parametrize("shape", [(500, 2000), (2000, 500), (3, 900_000), (4096, 4096)])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_what_is_told_to_fit_can_be_run(shape: tuple[int, int], stride: int) -> None:
+    """Of the same shape, whichever way its shorter side is rounded."""
+    asked = Settings(kernel_size=(11, 7), stride=stride, offset_groups=3)
+    longest = largest_side(asked, shape, most_points=500_000)
+    short = math.ceil(min(shape) * longest / max(shape))
+    image = np.zeros((short, longest, 3) if shape[0] < shape[1] else (longest, short, 3), np.uint8)
+    sampling = explore(image, asked).sampling
+    found = sampling.taps * sampling.groups * math.prod(sampling.output_size)
+    assert found == points(asked, image.shape[:2]) <= 500_000
+
+
+def test_what_fits_is_not_made_smaller() -> None:
+    assert largest_side(Settings(), (777, 333)) == 777
 
 
 CONVOLUTIONS = [name for name, row in OPERATORS.items() if "weights" in row.controls]

@@ -355,14 +355,17 @@ def test_what_cannot_be_done_is_said(served: Served, arguments: dict[str, Any], 
     served.assert_alive()
 
 
-def test_a_run_that_would_not_fit_in_memory_is_refused(served: Served, tmp_path: Path) -> None:
+def test_a_run_that_would_not_fit_in_memory_is_smaller_and_says_so(
+    served: Served, tmp_path: Path
+) -> None:
     path = tmp_path / "large.png"
     Image.new("RGB", (600, 600)).save(path)
-    with pytest.raises(AppError, match=r"44 million points.*smaller working size"):
-        served.predict(
-            "/explore", photo=handle_file(path), side=1024, kernel_height=11, kernel_width=11
-        )
-    served.assert_alive()
+    result = served.predict(
+        "/explore", photo=handle_file(path), side=1024, kernel_height=11, kernel_width=11
+    )
+    assert result["output_size"] == [512, 512]
+    assert "instead of 600 x 600" in result["notes"][-1]
+    assert "44 million points" in result["notes"][-1]
 
 
 @pytest.mark.parametrize(
