@@ -72,8 +72,8 @@ class Waiting(Queue):
 def too_many(most: int) -> gr.Error:
     """What is said where the queue is full."""
     return gr.Error(
-        f"{most} others are waiting already, and no more can. What you had is still here: "
-        "try again in a minute.",
-        title="The server is busy",
+        f"The server is busy: {most} jobs are waiting, and no more can. What you had is still "
+        "here: try again in a minute.",
+        title="Busy",
         print_exception=False,
     )

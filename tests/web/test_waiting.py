@@ -94,7 +94,7 @@ def test_who_finds_it_full_is_told_so_in_our_words(gate: Gate) -> None:
     with pytest.raises(AppError) as caught:
         gate.ask("one more").result(30)
     assert str(caught.value) == (
-        "3 others are waiting already, and no more can. What you had is still here: "
+        "The server is busy: 3 jobs are waiting, and no more can. What you had is still here: "
         "try again in a minute."
     )
     assert not any(job.done() for job in jobs)
@@ -110,8 +110,7 @@ def test_it_is_refused_to_curl_as_well(gate: Gate) -> None:
     answer = httpx.get(f"{gate.url}gradio_api/call/slow/{asked.json()['event_id']}").text
     assert answer.startswith("event: error\n")
     told = json.loads(answer.split("data: ", 1)[1])
-    assert told["title"] == "The server is busy"
-    assert told["error"].startswith("3 others are waiting already")
+    assert told["error"].startswith("The server is busy: 3 jobs are waiting")
     gate.open.set()
     assert jobs[-1].result(30) == "PLACE 2"
 
