@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from explore_page import ExplorePage
 from gradio import processing_utils
+from gradio.queueing import Queue
 from gradio_client import Client
 from playwright.sync_api import Browser
 from tabs import DESKTOP, explore_page
@@ -30,6 +31,7 @@ class Busy:
     """A page whose server waits before each run until `go` is set."""
 
     page: ExplorePage
+    queue: Queue
     client: Client
     begun: threading.Semaphore
     go: threading.Event
@@ -37,14 +39,13 @@ class Busy:
     def strength(self, value: float) -> None:
         self.page.page.locator("#strength input[type=number]").fill(str(value))
 
-    def others(self, count: int) -> None:
-        """So many other people's jobs, the first of which has begun."""
-        for i in range(count):
-            job = self.client.submit(photo=None, example="cat", seed=i, api_name="/explore")
-            if i == 0:
+    def others(self, waiting: int) -> None:
+        """Other people's jobs: one that runs, and so many that wait."""
+        for seed in range(1 + waiting):
+            self.client.submit(photo=None, example="cat", seed=seed, api_name="/explore")
+            if seed == 0:
                 assert self.begun.acquire(timeout=30)
-            else:
-                until(lambda job=job, place=i - 1: job.status().rank == place)
+        until(lambda: len(self.queue) == waiting)
 
 
 def until(met: Callable[[], bool]) -> None:
@@ -77,9 +78,7 @@ def busy(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
     try:
         with explore_page(context, url) as page:
             page.open()
-            # The page's own first event, which comes after its picture, is not to be in the way.
-            until(lambda: bool(served._queue.process_time_per_fn))
-            yield Busy(page, Client(url, verbose=False), begun, go)
+            yield Busy(page, served._queue, Client(url, verbose=False), begun, go)
     finally:
         go.set()
         context.close()
@@ -87,21 +86,18 @@ def busy(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
 
 
 def test_who_waits_sees_their_place(busy: Busy) -> None:
-    busy.others(2)
+    busy.others(1)
     busy.strength(7)
     busy.page.page.get_by_text("queue: 2/2").wait_for(timeout=WAIT)
-    busy.page.page.wait_for_timeout(3000)
-    busy.page.page.screenshot(path="/tmp/loadh/queue.png")
     busy.go.set()
     busy.page.wait_for("toward edges 7")
 
 
 def test_who_finds_no_place_is_told_and_the_picture_stays(busy: Busy) -> None:
-    busy.others(1 + PLACES)
+    busy.others(PLACES)
     before = busy.page.seen()
     busy.strength(7)
     busy.page.toast.filter(has_text="The server is busy: 2 jobs are waiting").wait_for(timeout=WAIT)
-    busy.page.page.screenshot(path="/tmp/loadh/full.png")
     assert busy.page.seen().rows == before.rows
     busy.go.set()
     busy.strength(8)
