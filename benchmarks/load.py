@@ -1,0 +1,330 @@
+"""A class at once: one server, and more and more people who use it.
+
+    python benchmarks/load.py [--people 1 10 50] [--seconds 60] [--quick] [--json FILE]
+
+Each person does one thing after the other, without a pause: changes a control, uploads a photo,
+downloads the numbers, opens a checkpoint. Real pages are open beside them and are hovered over.
+Needs what `make test` installs. Server, people and browsers share this machine's cores: the times
+are compared with those that the throughput explains, the hover with itself before there were people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import viewer as page_benchmark
+from gradio_client import Client
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+from viewer import (
+    ROOT,
+    Report,
+    Row,
+    free_port,
+    launch,
+    new_page,
+    open_photo,
+    photo_file,
+    processor_times,
+    wait_for,
+)
+from visitor import WAIT, Job, Visitor
+
+from deformviz.web.made_up_network import write_network
+
+PAGES = 2
+MIX = {"change": 12, "photo": 2, "numbers": 1, "checkpoint": 1}
+"""How often each is done, of 16 times."""
+
+
+@dataclass
+class Server:
+    """A `python app.py` and what it takes."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    files: Path
+
+    def memory(self) -> float:
+        """MiB that are in memory of it and its children, without what they share."""
+        return sum(_private(pid) for pid in _family(self.process.pid)) / 1024
+
+    def processor(self) -> float:
+        """Seconds of the processor's time, of its children too."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    def stored(self) -> float:
+        """MB of files."""
+        return sum(file.stat().st_size for file in self.files.rglob("*") if file.is_file()) / 1e6
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            yield from _family(int(child))
+
+
+def _private(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # a child that has just ended
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+@contextmanager
+def served() -> Iterator[Server]:
+    """A server with a folder of its own for what is uploaded."""
+    with tempfile.TemporaryDirectory(prefix="deformviz-load-") as folder:
+        port = free_port()
+        command = [sys.executable, "app.py", "--device", "cpu", "--port", str(port)]
+        environment = os.environ | {"GRADIO_TEMP_DIR": folder}
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(address, lambda: process.poll() is None)
+            yield Server(address, process, Path(folder))
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+# What people do
+
+
+class Person(threading.Thread):
+    """Does one thing after the other until `over` is set."""
+
+    def __init__(self, address: str, number: int, checkpoint: Path, over: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.jobs: list[Job] = []
+        self._checkpoint, self._over = checkpoint, over
+        self._chance = random.Random(number)
+        self._visitor = Visitor(address)
+        self._program = Client(address, verbose=False, httpx_kwargs={"timeout": WAIT})
+
+    def run(self) -> None:
+        """Do, and go."""
+        visitor, program = self._visitor, self._program
+        kinds = [kind for kind, share in MIX.items() for _ in range(share)]
+        while not self._over.is_set():
+            kind = self._chance.choice(kinds)
+            try:
+                self.jobs.append(self._do(kind, visitor, program))
+            except Exception as error:
+                self.jobs.append(Job(kind, error=f"{type(error).__name__}: {error}"))
+        visitor.close()
+        program.close()
+
+    def _do(self, kind: str, visitor: Visitor, program: Client) -> Job:
+        if kind == "change":
+            return visitor.change(strength=round(self._chance.uniform(1, 39), 3))
+        if kind == "photo":
+            return visitor.photo("photo.png", self._photo())
+        if kind == "checkpoint":
+            return visitor.checkpoint(self._checkpoint)
+        start = time.perf_counter()
+        seed = self._chance.randrange(2**20)
+        path = program.predict(photo=None, seed=seed, field="random", api_name="/sampling")
+        job = Job(kind, time.perf_counter() - start)
+        with np.load(path, allow_pickle=False) as arrays:
+            job.error = "" if "offset" in arrays else "no offsets in the file"
+        Path(path).unlink()
+        return job
+
+    def _photo(self) -> bytes:
+        """One that nobody else has."""
+        height, width = self._chance.randrange(200, 400), self._chance.randrange(200, 400)
+        file = io.BytesIO()
+        noise = np.frombuffer(self._chance.randbytes(height * width * 3), np.uint8)
+        Image.fromarray(noise.reshape(height, width, 3)).save(file, "PNG", compress_level=1)
+        return file.getvalue()
+
+
+# One size of a class
+
+
+@dataclass
+class Hour:
+    """What was measured while so many people were there.
+
+    Attributes:
+        people: how many.
+        seconds: for how long.
+        jobs: all that was done.
+        memory: of the server in MiB, once a second.
+        processor: seconds of the server's.
+        hover: milliseconds of script for each move, by round.
+    """
+
+    people: int
+    seconds: float
+    jobs: list[Job]
+    memory: list[float]
+    processor: float
+    hover: list[list[float]]
+
+
+def together(
+    server: Server, browser: Browser, pages: Sequence[Page], people: int, seconds: float, file: Path
+) -> Hour:
+    """Let so many people in, and hover over the pages meanwhile."""
+    over, memory = threading.Event(), []
+    crowd = [Person(server.address, 100 * people + i, file, over) for i in range(people)]
+    before, start = server.processor(), time.perf_counter()
+
+    def watch() -> None:
+        while not over.wait(1):
+            memory.append(server.memory())
+
+    watching = threading.Thread(target=watch, daemon=True)
+    for thread in (watching, *crowd):
+        thread.start()
+    hover = [processor_times(browser, page, "image") for page in pages]
+    time.sleep(max(0, seconds - (time.perf_counter() - start)))
+    over.set()
+    for thread in (watching, *crowd):
+        thread.join(timeout=120)
+    took = time.perf_counter() - start
+    jobs = [job for person in crowd for job in person.jobs]
+    return Hour(people, took, jobs, memory, server.processor() - before, hover)
+
+
+def tell(hour: Hour, quiet: list[list[float]], report: Report) -> None:
+    """The rows of one size."""
+    n, jobs = hour.people, hour.jobs
+    good = [job for job in jobs if not job.error]
+    failed = len(jobs) - len(good)
+    report.add(_once(f"{n} people: requests that failed", failed, "", 0))
+    for error, count in Counter(job.error for job in jobs if job.error).most_common(3):
+        report.note(f"{count} times: {error[:150]}")
+    if len(good) < 2:
+        report.check(f"{len(good)} jobs are enough to tell times", False)
+        return
+    rate = len(good) / hour.seconds
+    explained = n / rate
+    middle, slow = median_and_slow([job.seconds for job in good])
+    report.add(
+        _once(f"{n} people: median time / (people / throughput)", middle / explained, "×", 1.5)
+    )
+    report.add(
+        _once(f"{n} people: slowest tenth / (people / throughput)", slow / explained, "×", 3)
+    )
+    loaded, alone = (
+        statistics.median([ms for r in rounds for ms in r]) for rounds in (hour.hover, quiet)
+    )
+    report.add(
+        _once(f"{n} people: hover's processor time / without them", loaded / alone, "×", 1.5)
+    )
+    report.note(
+        f"{len(good)} jobs in {hour.seconds:.0f} s, {rate:.1f} a second, each "
+        f"{hour.processor / max(1, len(good)):.2f} s of the server's processor time; "
+        f"median {middle:.2f} s, slowest tenth from {slow:.2f} s; hover {loaded:.2f} ms a move"
+    )
+    for kind in MIX:
+        times = [job.seconds for job in good if job.kind == kind]
+        if len(times) > 1:
+            report.note(
+                "{} {}: median {:.2f} s, slowest tenth from {:.2f} s".format(
+                    len(times), kind, *median_and_slow(times)
+                )
+            )
+    queued = [job for job in good if job.kind != "numbers"]  # a program asks for its place itself
+    told = sum(bool(job.places) for job in queued)
+    longest = max((size for job in queued for _, size in job.places), default=0)
+    report.check(
+        f"{told} of {len(queued)} were told their place, of up to {longest}", told == len(queued)
+    )
+
+
+def median_and_slow(values: Sequence[float]) -> tuple[float, float]:
+    """The median, and what the slowest tenth takes at least."""
+    cuts = statistics.quantiles(values, n=10, method="inclusive")
+    return cuts[4], cuts[8]
+
+
+def tell_memory(hours: Sequence[Hour], report: Report) -> None:
+    """Whether it goes on to grow: of the largest size, its last third by its second."""
+    memory = hours[-1].memory
+    third = max(1, len(memory) // 3)
+    middle, last = (
+        statistics.median(part) for part in (memory[third : 2 * third], memory[-third:])
+    )
+    report.add(_once("server's memory, last third / second third", last / middle, "×", 1.15))
+    each = ", ".join(
+        f"{hour.people} people {hour.memory[0]:.0f} to {hour.memory[-1]:.0f}" for hour in hours
+    )
+    report.note(
+        f"MiB at the beginning and at the end: {each}; at most {max(map(max, (h.memory for h in hours))):.0f}"
+    )
+
+
+def _once(name: str, value: float, unit: str, target: float) -> Row:
+    return Row(name, value, value, value, unit, target)
+
+
+def measure(people: Sequence[int], seconds: float, report: Report) -> None:
+    """All sizes, one after the other, of one server."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="deformviz-load-")))
+        checkpoint = write_network(folder)
+        photo = stack.enter_context(photo_file())
+        server = stack.enter_context(served())
+        browser = launch(stack.enter_context(sync_playwright()), args=page_benchmark._CHROMIUM)
+        stack.callback(browser.close)
+        report.note(
+            f"Chromium {browser.version}, {os.cpu_count()} cores, "
+            f"load {os.getloadavg()[0]:.1f} before"
+        )
+        print(f"{'':58} {'value':>10} {'spread':>16} {'target':>7}")
+        pages = [new_page(browser, page_benchmark._MOVES) for _ in range(PAGES)]
+        for page in pages:
+            open_photo(page, server.address, photo)
+        quiet = [processor_times(browser, page, "image") for page in pages]
+        hours = []
+        for count in people:
+            hours.append(together(server, browser, pages, count, seconds, checkpoint))
+            tell(hours[-1], quiet, report)
+        tell_memory(hours, report)
+        report.note(f"{server.stored():.0f} MB of uploads and downloads lie in files, for an hour")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--people", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--seconds", type=float, default=60, help="for each size")
+    parser.add_argument("--quick", action="store_true", help="15 seconds for each, fewer moves")
+    parser.add_argument("--json", type=Path, help="write the rows there, too")
+    options = parser.parse_args()
+    if options.quick:
+        page_benchmark.MOVES["image"] = 100
+    report, start = Report(), time.perf_counter()
+    measure(options.people, 15 if options.quick else options.seconds, report)
+    report.note(f"{time.perf_counter() - start:.0f} s in all")
+    if options.json:
+        rows = [asdict(row) | {"met": row.met} for row in report.rows]
+        text = json.dumps({"rows": rows, "notes": report.notes}, indent=1, ensure_ascii=False)
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

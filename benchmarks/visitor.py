@@ -1,0 +1,135 @@
+"""A person with the page open, without a browser: the requests that the page would send."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+WAIT = 300.0
+"""Seconds: no answer takes as long, but on a busy machine."""
+
+
+@dataclass
+class Job:
+    """One request and what came of it.
+
+    Attributes:
+        kind: what was done.
+        seconds: from the request to its whole answer.
+        places: what the server said of the place in the queue, as it went on: (place, length).
+        error: what went wrong, or empty.
+    """
+
+    kind: str
+    seconds: float = 0.0
+    places: list[tuple[int, int]] = field(default_factory=list)
+    error: str = ""
+
+
+class Visitor:
+    """A session of its own.
+
+    Example:
+        >>> Visitor("http://127.0.0.1:7860").change(strength=3.0)  # doctest: +SKIP
+        Job(kind='change', seconds=0.2, places=[(0, 1)], error='')
+    """
+
+    def __init__(self, address: str) -> None:
+        self._http = httpx.Client(base_url=address, timeout=WAIT)
+        self._session = secrets.token_hex(8)
+        config = self._http.get("/config").raise_for_status().json()
+        self._ids = {
+            part["props"]["elem_id"]: part["id"]
+            for part in config["components"]
+            if part["props"].get("elem_id")
+        }
+        self._values = {part["id"]: part["props"].get("value") for part in config["components"]}
+        self._events = {
+            (target, event): dependency
+            for dependency in config["dependencies"]
+            for target, event in dependency["targets"]
+        }
+
+    def close(self) -> None:
+        """Go away."""
+        self._http.close()
+
+    def change(self, **controls: Any) -> Job:  # noqa: ANN401
+        """Set a control, wait for the picture, and fetch its numbers as the viewer does."""
+        job, start = Job("change"), time.perf_counter()
+        ((name, value),) = controls.items()
+        self._values[self._ids[name]] = value
+        self._draw(job, name, "input")
+        return self._done(job, start)
+
+    def photo(self, name: str, content: bytes) -> Job:
+        """Upload a photo, and the same."""
+        job, start = Job("photo"), time.perf_counter()
+        self._values[self._ids["photo"]] = self._upload(name, content)
+        self._draw(job, "photo", "upload")
+        return self._done(job, start)
+
+    def checkpoint(self, path: Path) -> Job:
+        """Upload a checkpoint to the Checkpoint tab."""
+        job, start = Job("checkpoint"), time.perf_counter()
+        self._values[self._ids["checkpoint-file"]] = [self._upload(path.name, path.read_bytes())]
+        self._fire(job, "checkpoint-file", "upload")
+        return self._done(job, start)
+
+    def _done(self, job: Job, start: float) -> Job:
+        job.seconds = time.perf_counter() - start
+        return job
+
+    def _draw(self, job: Job, name: str, event: str) -> None:
+        answer = self._fire(job, name, event)
+        if job.error:
+            return
+        view = answer["data"][0]
+        # Of one output alone, the page gets a list of one.
+        data = json.loads(view[0] if isinstance(view, list) else view)["data"]
+        numbers = self._http.get(data["url"])
+        if numbers.status_code != 200 or len(numbers.content) < data["size"]:
+            job.error = f"numbers: {numbers.status_code} with {len(numbers.content)} bytes"
+
+    def _upload(self, name: str, content: bytes) -> dict[str, Any]:
+        answer = self._http.post("/gradio_api/upload", files={"files": (name, content)})
+        (path,) = answer.raise_for_status().json()
+        return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+    def _fire(self, job: Job, name: str, event: str) -> dict[str, Any]:
+        """An event of a component, through the queue."""
+        dependency = self._events[self._ids[name], event]
+        asked = {
+            "fn_index": dependency["id"],
+            "data": [self._values[i] for i in dependency["inputs"]],
+            "session_hash": self._session,
+            "event_data": None,
+            "trigger_id": self._ids[name],
+        }
+        joined = self._http.post("/gradio_api/queue/join", json=asked)
+        if joined.status_code != 200:
+            job.error = f"{joined.status_code}: {joined.text[:200]}"
+            return {}
+        return self._answer(job, joined.json()["event_id"])
+
+    def _answer(self, job: Job, event_id: str) -> dict[str, Any]:
+        query = {"session_hash": self._session}
+        with self._http.stream("GET", "/gradio_api/queue/data", params=query) as lines:
+            for line in lines.iter_lines():
+                if not line.startswith("data: "):
+                    continue
+                message = json.loads(line[6:])
+                if message["msg"] == "estimation":
+                    job.places.append((message["rank"], message["queue_size"]))
+                if message["msg"] == "process_completed" and message["event_id"] == event_id:
+                    if not message["success"]:
+                        job.error = str(message["output"].get("error"))
+                    return dict(message["output"])
+        job.error = "the server said no more"
+        return {}
