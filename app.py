@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from deformviz import device
 from deformviz.web import server
+from deformviz.web.turns import MOST_WAITING
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--queue",
         type=_at_least_one,
-        default=server.MOST_WAITING,
+        default=MOST_WAITING,
         metavar="N",
         help="how many jobs may wait, %(default)s by default; one more is refused with a message",
     )

@@ -60,12 +60,20 @@ def routes(device: str) -> list[Route]:
         language: Language = next((one for one in LANGUAGES if one == spoken), "en")
         try:
             with speaking(language):
-                text = await _answered(body, device)
+                ticket = request.query_params.get("ticket", "")
+                text = await _answered(body, device, ticket)
         except gr.Error as error:
             return _refused(422, error.message, error.title)
         return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
 
-    return [Route(PATH, serve, methods=["POST"])]
+    return [Route(PATH, serve, methods=["POST"]), Route(PATH, _place, methods=["GET"])]
+
+
+async def _place(request: Request) -> Response:
+    """Which place a question has among those that wait, while it does."""
+    place = DEVICE.place(request.query_params.get("ticket", ""))
+    told = {} if place is None else {"place": place[0], "length": place[1]}
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
 
 async def _body(request: Request) -> bytes | None:
@@ -78,10 +86,10 @@ async def _body(request: Request) -> bytes | None:
     return body
 
 
-async def _answered(body: bytes, device: str) -> str:
+async def _answered(body: bytes, device: str, ticket: str) -> str:
     with_clear_errors = clear_errors(partial(_answer, body, device))
     try:
-        return await DEVICE.turn(with_clear_errors)
+        return await DEVICE.turn(with_clear_errors, ticket)
     except gr.Error:
         raise
     except ValueError as error:  # there was no turn

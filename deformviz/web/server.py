@@ -17,7 +17,8 @@ from .early import Early
 from .endpoints import add_endpoints
 from .guard import refuse_links
 from .header import header
-from .waiting import MOST_WAITING, bound
+from .turns import DEVICE, MOST_WAITING
+from .waiting import bound
 
 _STYLE = Path(__file__).parent / "static" / "style.css"
 
@@ -58,12 +59,13 @@ def launch(
         device: where to compute.
         host: the address to listen at; the default is this machine alone.
         port: None takes 7860 or the next that is free.
-        waiting: how many jobs may wait; the next one is refused with a message.
+        waiting: how many jobs of a kind may wait; the next one is refused with a message.
         options: for `gr.Blocks.launch`, e.g. `prevent_thread_lock=True`.
     """
     refuse_links()
     page = build(device)
     bound(page, waiting)
+    DEVICE.bound(waiting)
     tidy.start()
     page.launch(
         server_name=host,

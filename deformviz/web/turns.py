@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 MOST_WAITING = 64
@@ -36,6 +37,7 @@ class Turns:
         self._most = most_waiting
         self._patience = patience
         self._waiting = 0
+        self._line: dict[object, str] = {}  # by work, its ticket, in order
         self._lock = threading.Lock()
 
     def take(self, work: Callable[[], Result]) -> Result:
@@ -52,9 +54,12 @@ class Turns:
                 raise _too_late(self._patience) from None
             return future.result()
 
-    async def turn(self, work: Callable[[], Result]) -> Result:
-        """As `take`, for a coroutine: the server's loop goes on meanwhile."""
-        future = self._line_up(work)
+    async def turn(self, work: Callable[[], Result], ticket: str = "") -> Result:
+        """As `take`, for a coroutine: the server's loop goes on meanwhile.
+
+        With a `ticket`, its `place` can be asked for.
+        """
+        future = self._line_up(work, ticket)
         waiting = asyncio.wrap_future(future)
         try:
             return await asyncio.wait_for(asyncio.shield(waiting), self._patience)
@@ -66,7 +71,24 @@ class Turns:
             future.cancel()
             raise
 
-    def _line_up(self, work: Callable[[], Result]) -> Future[Result]:
+    def bound(self, most_waiting: int) -> None:
+        """Let so many wait from now on."""
+        self._most = most_waiting
+
+    def place(self, ticket: str) -> tuple[int, int] | None:
+        """The place of a ticket among those who wait, from 1, and their number; None behind them."""
+        with self._lock:
+            tickets = list(self._line.values())
+        return (tickets.index(ticket) + 1, len(tickets)) if ticket in tickets else None
+
+    def _line_up(self, work: Callable[[], Result], ticket: str = "") -> Future[Result]:
+        place = object()
+
+        def begun() -> Result:
+            with self._lock:
+                del self._line[place]
+            return work()
+
         with self._lock:
             if self._waiting >= self._most:
                 raise ValueError(
@@ -74,13 +96,15 @@ class Turns:
                     "Try again in a minute."
                 )
             self._waiting += 1
-        future = self._thread.submit(copy_context().run, work)  # the language, for one
-        future.add_done_callback(self._left)
+            self._line[place] = ticket
+        future = self._thread.submit(copy_context().run, begun)  # the language, for one
+        future.add_done_callback(partial(self._left, place))
         return future
 
-    def _left(self, _: Future[Any]) -> None:
+    def _left(self, place: object, _: Future[Any]) -> None:
         with self._lock:
             self._waiting -= 1
+            self._line.pop(place, None)  # of one that gave up
 
 
 def _too_late(patience: float) -> ValueError:

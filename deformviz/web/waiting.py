@@ -13,9 +13,6 @@ from gradio.queueing import Event, Queue
 from gradio.server_messages import ProcessCompletedMessage
 from gradio.utils import error_payload
 
-MOST_WAITING = 64
-"""Jobs that wait at once, of all people together."""
-
 DEFAULT_AT_ONCE = 1
 """Jobs of a kind that run at once, where the kind does not say."""
 
@@ -24,7 +21,7 @@ Pushed = tuple[
 ]
 
 
-def bound(page: gr.Blocks, most: int = MOST_WAITING) -> None:
+def bound(page: gr.Blocks, most: int) -> None:
     """Give a page its queue."""
     page.queue(max_size=most, default_concurrency_limit=DEFAULT_AT_ONCE)
     ours = Waiting(
@@ -72,8 +69,8 @@ class Waiting(Queue):
 def too_many(most: int) -> gr.Error:
     """What is said where the queue is full."""
     return gr.Error(
-        f"The server is busy: {most} jobs are waiting, and no more can. What you had is still "
-        "here: try again in a minute.",
+        f"The server is busy: {most} jobs are waiting already. What you had is still here: "
+        "try again in a minute.",
         title="Busy",
         print_exception=False,
     )

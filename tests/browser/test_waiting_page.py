@@ -1,4 +1,4 @@
-"""A person whose job waits, or finds no place: what the page says."""
+"""A person whose question waits, or finds no place: what the page says."""
 
 from __future__ import annotations
 
@@ -6,46 +6,38 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 from explore_page import ExplorePage
 from gradio import processing_utils
-from gradio.queueing import Queue
-from gradio_client import Client
 from playwright.sync_api import Browser
 from tabs import DESKTOP, explore_page
 
-from deformviz.explore import Exploration, Settings, explore
-from deformviz.web import asked
 from deformviz.web import server as web
-from deformviz.web.bounded import Bounded
+from deformviz.web.turns import DEVICE, MOST_WAITING
 
 WAIT = 60_000
-PLACES = 2
+PLACES = 3
 
 
 @dataclass
 class Busy:
-    """A page whose server waits before each run until `go` is set."""
+    """A page whose server's device is taken until `go` is set."""
 
     page: ExplorePage
-    queue: Queue
-    client: Client
-    begun: threading.Semaphore
     go: threading.Event
+    threads: ThreadPoolExecutor
 
     def strength(self, value: float) -> None:
         self.page.page.locator("#strength input[type=number]").fill(str(value))
 
-    def others(self, waiting: int) -> None:
-        """Other people's jobs: one that runs, and so many that wait."""
-        for seed in range(1 + waiting):
-            self.client.submit(photo=None, example="cat", seed=seed, api_name="/explore")
-            if seed == 0:
-                assert self.begun.acquire(timeout=30)
-        until(lambda: len(self.queue) == waiting)
+    def others(self, count: int) -> None:
+        """Other people's runs: one is under way, the others wait."""
+        for _ in range(count):
+            self.threads.submit(DEVICE.take, lambda: self.go.wait(60))
+        until(lambda: DEVICE._waiting == count and len(DEVICE._line) == count - 1)
 
 
 def until(met: Callable[[], bool]) -> None:
@@ -64,41 +56,36 @@ def busy(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     served = web.launch("cpu", port=port, waiting=PLACES, prevent_thread_lock=True, quiet=True)
-    begun, go = threading.Semaphore(0), threading.Event()
-
-    def slow(image: np.ndarray, settings: Settings, device: str) -> Exploration:
-        begun.release()
-        assert go.wait(60)
-        return explore(image, settings, device)
-
-    monkeypatch.setattr(asked, "explore", slow)
-    monkeypatch.setattr(asked, "RUNS", Bounded(2**30, lambda run: 1))  # nothing is known yet
-    url = f"http://127.0.0.1:{port}"
+    go = threading.Event()
     context = browser.new_context(viewport=DESKTOP)
     try:
-        with explore_page(context, url) as page:
-            page.open()
-            yield Busy(page, served._queue, Client(url, verbose=False), begun, go)
+        with explore_page(context, f"http://127.0.0.1:{port}") as page, ThreadPoolExecutor() as pool:
+            page.open(image="cat", side=64)
+            yield Busy(page, go, pool)
+            go.set()
     finally:
         go.set()
         context.close()
         served.close()
+        DEVICE.bound(MOST_WAITING)
 
 
 def test_who_waits_sees_their_place(busy: Busy) -> None:
-    busy.others(1)
+    busy.others(2)
     busy.strength(7)
-    busy.page.page.get_by_text("queue: 2/2").wait_for(timeout=WAIT)
+    busy.page.page.get_by_text("waiting for a turn: 2 of 2").wait_for(timeout=WAIT)
     busy.go.set()
     busy.page.wait_for("toward edges 7")
+    busy.page.page.get_by_text("waiting for a turn").wait_for(timeout=WAIT, state="detached")
 
 
 def test_who_finds_no_place_is_told_and_the_picture_stays(busy: Busy) -> None:
     busy.others(PLACES)
     before = busy.page.seen()
     busy.strength(7)
-    busy.page.toast.filter(has_text="The server is busy: 2 jobs are waiting").wait_for(timeout=WAIT)
+    busy.page.toast.filter(has_text="The server is busy: 3 runs wait").wait_for(timeout=WAIT)
     assert busy.page.seen().rows == before.rows
     busy.go.set()
+    until(lambda: DEVICE._waiting == 0)
     busy.strength(8)
     busy.page.wait_for("toward edges 8")

@@ -113,3 +113,24 @@ def test_who_goes_away_leaves_the_queue() -> None:
         first.result(60)
     turns.take(lambda: None)
     assert done == []
+
+
+def test_a_ticket_tells_the_place_of_those_who_wait() -> None:
+    turns, gate = Turns(), Gate()
+
+    async def ask() -> list[str]:
+        first = asyncio.create_task(turns.turn(gate, "first"))
+        await asyncio.to_thread(gate.begun.wait, 60)
+        rest = [asyncio.create_task(turns.turn(lambda: "done", f"{i}")) for i in range(3)]
+        await asyncio.sleep(0)
+        assert turns.place("first") is None  # it does not wait any more
+        assert [turns.place(f"{i}") for i in range(3)] == [(1, 3), (2, 3), (3, 3)]
+        rest[1].cancel()
+        await asyncio.gather(rest[1], return_exceptions=True)
+        assert [turns.place(f"{i}") for i in range(3)] == [(1, 2), None, (2, 2)]
+        assert turns.place("no such ticket") is None
+        gate.open.set()
+        return await asyncio.gather(first, rest[0], rest[2])
+
+    assert asyncio.run(ask()) == ["through", "done", "done"]
+    assert turns._line == {}

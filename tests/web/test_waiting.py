@@ -94,7 +94,7 @@ def test_who_finds_it_full_is_told_so_in_our_words(gate: Gate) -> None:
     with pytest.raises(AppError) as caught:
         gate.ask("one more").result(30)
     assert str(caught.value) == (
-        "The server is busy: 3 jobs are waiting, and no more can. What you had is still here: "
+        "The server is busy: 3 jobs are waiting already. What you had is still here: "
         "try again in a minute."
     )
     assert not any(job.done() for job in jobs)
