@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from deformviz.web.asked import Asked  # noqa: E402  (where it lies is known only now)
 
 WAIT = 300.0
 """Seconds: no answer takes as long, but on a busy machine."""
@@ -22,7 +28,7 @@ class Job:
     Attributes:
         kind: what was done.
         seconds: from the request to its whole answer.
-        places: what the server said of the place in the queue, as it went on: (place, length).
+        places: what the server said of the place among those that wait: (place, length).
         error: what went wrong, or empty.
     """
 
@@ -37,7 +43,7 @@ class Visitor:
 
     Example:
         >>> Visitor("http://127.0.0.1:7860").change(strength=3.0)  # doctest: +SKIP
-        Job(kind='change', seconds=0.2, places=[(0, 1)], error='')
+        Job(kind='change', seconds=0.2, places=[], error='')
     """
 
     def __init__(self, address: str) -> None:
@@ -50,6 +56,7 @@ class Visitor:
             if part["props"].get("elem_id")
         }
         self._values = {part["id"]: part["props"].get("value") for part in config["components"]}
+        self._asked = {name: self._values[self._ids[name]] for name in Asked.__dataclass_fields__}
         self._events = {
             (target, event): dependency
             for dependency in config["dependencies"]
@@ -64,15 +71,15 @@ class Visitor:
         """Set a control, wait for the picture, and fetch its numbers as the viewer does."""
         job, start = Job("change"), time.perf_counter()
         ((name, value),) = controls.items()
-        self._values[self._ids[name]] = value
-        self._draw(job, name, "input")
+        self._asked[name] = value
+        self._draw(job, name)
         return self._done(job, start)
 
     def photo(self, name: str, content: bytes) -> Job:
         """Upload a photo, and the same."""
         job, start = Job("photo"), time.perf_counter()
-        self._values[self._ids["photo"]] = self._upload(name, content)
-        self._draw(job, "photo", "upload")
+        self._asked["photo"] = self._upload(name, content)["path"]
+        self._draw(job, "photo")
         return self._done(job, start)
 
     def checkpoint(self, path: Path) -> Job:
@@ -86,16 +93,36 @@ class Visitor:
         job.seconds = time.perf_counter() - start
         return job
 
-    def _draw(self, job: Job, name: str, event: str) -> None:
-        answer = self._fire(job, name, event)
-        if job.error:
+    def _draw(self, job: Job, name: str) -> None:
+        """A question of the Explore tab, see `asking.js`."""
+        ticket = secrets.token_hex(8)
+        question = {
+            "control": name,
+            "value": self._asked[name],
+            "values": list(self._asked.values()),
+            "address": "",
+        }
+        over = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(job, ticket, over), daemon=True)
+        watching.start()
+        answer = self._http.post("/deformviz-draw", params={"ticket": ticket}, json=question)
+        over.set()
+        if answer.status_code != 200:
+            job.error = f"{answer.status_code}: {answer.text[:200]}"
             return
-        view = answer["data"][0]
-        # Of one output alone, the page gets a list of one.
-        data = json.loads(view[0] if isinstance(view, list) else view)["data"]
+        data = answer.json()["view"]["data"]
         numbers = self._http.get(data["url"])
         if numbers.status_code != 200 or len(numbers.content) < data["size"]:
             job.error = f"numbers: {numbers.status_code} with {len(numbers.content)} bytes"
+
+    def _watch(self, job: Job, ticket: str, over: threading.Event) -> None:
+        """Ask for the place while the answer takes its time, as the page does."""
+        wait = 0.5
+        while not over.wait(wait):
+            told = self._http.get("/deformviz-draw", params={"ticket": ticket}).json()
+            if told:
+                job.places.append((told["place"], told["length"]))
+            wait = 1.0
 
     def _upload(self, name: str, content: bytes) -> dict[str, Any]:
         answer = self._http.post("/gradio_api/upload", files={"files": (name, content)})
@@ -126,7 +153,7 @@ class Visitor:
                     continue
                 message = json.loads(line[6:])
                 if message["msg"] == "estimation":
-                    job.places.append((message["rank"], message["queue_size"]))
+                    job.places.append((message["rank"] + 1, message["queue_size"]))
                 if message["msg"] == "process_completed" and message["event_id"] == event_id:
                     if not message["success"]:
                         job.error = str(message["output"].get("error"))
