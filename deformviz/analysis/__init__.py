@@ -4,6 +4,7 @@ from .affine import Affine, affine_fit
 from .bins import Bin, log_edges
 from .dilation import effective_dilation
 from .finding import Finding, LayerInfo, Thresholds
+from .finding_parts import findings_part
 from .health import OffsetWeights, findings
 from .histograms import Histogram, histogram
 from .outside import outside_share
@@ -35,6 +36,7 @@ __all__ = [
     "compare_strategies",
     "effective_dilation",
     "findings",
+    "findings_part",
     "histogram",
     "log_edges",
     "outside_share",

@@ -13,7 +13,7 @@ from .network import LayerRun, NetworkRun, inspect_network
 from .opening import is_program
 from .running import run_checkpoint
 from .series import LayerSeries, Series, inspect_series, series_of_checkpoints, series_of_runs
-from .told import finding_part, squares, told_of_run, told_of_weights
+from .told import squares, told_of_run, told_of_weights
 from .weights import (
     MAP_SIZE,
     Inspection,
@@ -31,7 +31,6 @@ __all__ = [
     "LayerSeries",
     "NetworkRun",
     "Series",
-    "finding_part",
     "inspect_checkpoint",
     "inspect_layer",
     "inspect_network",

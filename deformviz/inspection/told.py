@@ -5,24 +5,17 @@ Plain JSON types, for `deformviz.viewer.Stack(samplings, image, told=[...])`.
 
 from __future__ import annotations
 
-import base64
 import math
 from typing import Any
 
 import numpy as np
 
-from ..analysis import Finding, Statistics, statistics
+from ..analysis import Statistics, findings_part, statistics
 from ..checkpoints import Layer
 from ..geometry import Pair
 from ..sampling import Sampling
 from .network import LayerRun
 from .weights import LayerInspection
-
-_MOST_FINDINGS = 64
-"""Of a layer, the worst first: as many as a person reads, however many groups it has."""
-
-_MOST_POSITIONS = 2**20
-"""Of a finding's map, which then takes 175 kB."""
 
 _BY_WEIGHTS = (
     "By the weights alone: where the layer reads on an input of nothing. What it adds for a photo "
@@ -35,7 +28,7 @@ def told_of_run(run: LayerRun) -> dict[str, Any]:
 
     Returns:
         `status` and `notes`, texts; `checks`, a list of {"claim", "difference", "passed"};
-        `findings`, the worst 64, see `finding_part`. The facts follow from the record.
+        `findings`, the worst first, see `findings_part`. The facts follow from the record.
 
     Example:
         >>> import torch
@@ -62,7 +55,7 @@ def told_of_run(run: LayerRun) -> dict[str, Any]:
         "status": f"{_status(run.sampling, run.layer)}, map {height} × {width}",
         "notes": [note for note in (run.note, _assumed(run.layer)) if note],
         "checks": checks,
-        "findings": [finding_part(found) for found in run.report.findings[:_MOST_FINDINGS]],
+        "findings": findings_part(run.report.findings),
     }
 
 
@@ -78,7 +71,7 @@ def told_of_weights(row: LayerInspection) -> dict[str, Any]:
         "status": f"{_status(row.sampling, row.layer)}, static pattern",
         "notes": [note for note in (_BY_WEIGHTS, row.note, _assumed(row.layer)) if note],
         "checks": [],
-        "findings": [finding_part(found) for found in row.findings[:_MOST_FINDINGS]],
+        "findings": findings_part(row.findings),
         "facts": _facts(statistics(row.sampling)),
     }
 
@@ -93,41 +86,6 @@ def squares(size: Pair) -> np.ndarray:
     rows, columns = np.indices(size)
     grey = np.where((rows + columns) % 2, 176, 188).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=2)
-
-
-def finding_part(found: Finding) -> dict[str, Any]:
-    """A finding as the viewer lists it.
-
-    Returns:
-        {"kind", "severity", "sentence", "group", "tap", "map"}; the map, where it is so, is
-        {"size": [h, w], "bits": base64 of eight positions a byte, row-major, the first one
-        highest}, or None where it is so everywhere or nowhere, or at more than a million positions.
-
-    Example:
-        >>> import torch
-        >>> where = torch.tensor([[False, True]])
-        >>> found = Finding("nonfinite", "error", 1, 0, "values", "One value is NaN.", where)
-        >>> finding_part(found)["map"]
-        {'size': [1, 2], 'bits': 'QA=='}
-    """
-    return {
-        "kind": found.kind,
-        "severity": found.severity,
-        "sentence": found.sentence,
-        "group": found.group,
-        "tap": found.tap,
-        "map": _map_part(found),
-    }
-
-
-def _map_part(found: Finding) -> dict[str, Any] | None:
-    """The positions at which it is so; where a number is too large, those at which it is."""
-    where = found.map > found.threshold if found.kind == "exploded" else found.map != 0
-    bits = where.cpu().numpy()
-    if bits.all() or not bits.any() or bits.size > _MOST_POSITIONS:
-        return None
-    packed = base64.b64encode(np.packbits(bits).tobytes()).decode("ascii")
-    return {"size": list(bits.shape), "bits": packed}
 
 
 def _facts(numbers: Statistics) -> list[list[str]]:

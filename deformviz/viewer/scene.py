@@ -58,7 +58,7 @@ def scene(
             "output": _output_ground(sampling, shown),
         },
         "outputBox": output_box(sampling),
-        "outputCaption": "" if shown is None else _output_caption(shown),
+        "outputCaption": "" if shown is None else output_caption(shown),
         "caption": caption(sampling),
         "reach": kernel_reach(sampling),
         "maskUnit": mask_unit(sampling),
@@ -92,12 +92,15 @@ def _ground(
     return {"source": None if pixels is None else uri or to_data_uri(pixels), "box": list(box)}
 
 
-def _output_caption(shown: Tensor) -> str:
-    """How the output became a picture."""
+def output_caption(shown: Tensor, *said: str) -> str:
+    """How the output became a picture; `said` goes before."""
     low, high = display_range(shown[:3] if shown.shape[0] >= 3 else shown[:1])
+    parts = [*said]
     if low < 0:
-        return f"mid-grey is 0, white {high:.2g}"
-    return f"white is {high:.2g}" if high != 1 else "click to pin a position"
+        parts.append(f"mid-grey is 0, white {high:.2g}")
+    elif high != 1:
+        parts.append(f"white is {high:.2g}")
+    return ", ".join(parts) or "click to pin a position"
 
 
 def caption(sampling: Sampling) -> str:

@@ -12,10 +12,10 @@ from ..analysis import ShiftResult
 from ..explore import Exploration
 from ..explore.convolutions import COLORS
 from ..fields import FIELDS
-from ..figures import as_picture, display_range
+from ..figures import as_picture
 from ..images import Photo, to_data_uri
 from ..sampling import Sampling
-from ..viewer.scene import scene
+from ..viewer.scene import output_caption, scene
 
 
 def view_part(
@@ -27,7 +27,7 @@ def view_part(
         "id": identity(run),
         "status": status(run),
         "notes": list(photo.notes),
-        "outputCaption": output_caption(run),
+        "outputCaption": _output_caption(run),
         "channels": channel_names(run.sampling),
     }
 
@@ -58,17 +58,11 @@ def status(run: Exploration) -> str:
     return f"{sampling.name}, {kernel}{size}, {run.device.upper()}, {run.milliseconds:.0f} ms"
 
 
-def output_caption(run: Exploration) -> str:
-    """How the output became a picture."""
+def _output_caption(run: Exploration) -> str:
     assert run.sampling.output is not None
     copies = run.sampling.output.shape[0] // 3
-    parts = [f"mean of the {copies} shifted copies"] if copies > 1 else []
-    low, high = display_range(run.picture)
-    if low < 0:
-        parts.append(f"mid-grey is 0, white {high:.2g}")
-    elif high != 1:
-        parts.append(f"white is {high:.2g}")
-    return ", ".join(parts) or "click to pin a position"
+    said = [f"mean of the {copies} shifted copies"] if copies > 1 else []
+    return output_caption(run.picture, *said)
 
 
 def checks_part(run: Exploration) -> list[dict[str, Any]]:
