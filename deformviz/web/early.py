@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..viewer import bundle
@@ -74,6 +75,10 @@ class Early:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve; of all there is, only the pages themselves are changed."""
         path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] == "http" and path == "/zh/":  # Gradio's redirection forgets the query
+            query = scope["query_string"].decode("latin-1")
+            await RedirectResponse(f"../zh?{query}" if query else "../zh")(scope, receive, send)
+            return
         if scope["type"] != "http" or path not in PAGES:
             await self._app(scope, receive, send)
             return

@@ -6,8 +6,8 @@ English is the key, so that code reads as before. To add words:
    JavaScript. What varies is a named placeholder, never an f-string:
    `say("compare with {file}", file=name)`, `t('tap {tap}', { tap: 3 })`. Choices of a dropdown keep
    their English values: `choices=[(say(name), name) for name in FIELDS]`;
-2. add a line to `[words]` in `static/zh.toml`: `"compare with {file}" = "与 {file} 对比"`. A test fails
-   where one is missing, where the placeholders differ, and where a line is used nowhere.
+2. add a line to `[words]` in `static/zh.toml`: `"compare with {file}" = "与 {file} 对比"`. A test
+   fails where one is missing, where the placeholders differ, and where a line is used nowhere.
 
 The language is not handed down from function to function. Whatever is built inside
 `with speaking("zh"):` speaks Chinese, and so do the event handlers that are wrapped there by

@@ -60,3 +60,26 @@ def test_it_holds_the_viewers_elements_style_and_script() -> None:
     assert bundle.style() in text
     assert f"'{script_path()}'" in text
     assert "http" not in text.replace(bundle.style(), "").replace(bundle.markup(), "")
+
+
+def test_the_chinese_page_gets_its_own() -> None:
+    page = PAGE.replace("<!doctype html>", '<!doctype html>\n<html\n\tlang="en">')
+    routes = [Route(path, lambda _: HTMLResponse(page)) for path in ("/", "/zh", "/zhou")]
+    served = TestClient(Starlette(routes=routes, middleware=[Middleware(Early)]))
+    chinese = served.get("/zh?seed=3").text
+    assert chinese == page.replace("</head>", f"{head('zh')}</head>").replace('"en"', '"zh-CN"')
+    assert bundle.markup("zh") in chinese
+    assert f"'{script_path('zh')}'" in chinese
+    assert served.get("/").text == page.replace("</head>", f"{head()}</head>")
+    assert served.get("/zhou").text == page
+
+
+def test_a_slash_too_many_keeps_the_query() -> None:
+    inner = Starlette(
+        routes=[Route("/zh", lambda _: HTMLResponse(PAGE))], middleware=[Middleware(Early)]
+    )
+    for app, base in ((inner, ""), (Starlette(routes=[Mount("/below", inner)]), "/below")):
+        answer = TestClient(app).get(f"{base}/zh/?seed=3&field=toward+edges")
+        assert answer.url.path == f"{base}/zh"
+        assert answer.url.query == b"seed=3&field=toward+edges"
+        assert head("zh") in answer.text

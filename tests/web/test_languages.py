@@ -18,7 +18,8 @@ SAID = ("label", "info", "placeholder")
 NAMES = re.compile(
     "deformviz|CPU|EN|DRConv|CoordConv|Active Shift|CycleFC|Sobel|deform_conv2d|grid_sample|roll|"
     "slice|depthwise|unit|signed|imagenet|mmcv DCNv2|safetensors|torch.save|pth|ckpt|bin|onnx|pt|"
-    "layer[123]|untrained|sigmoid|softmax|clamp-double|px|made-up network|Alt|Esc|PNG|SVG|HTML|NPZ|GIF"
+    "layer[123]|untrained|sigmoid|softmax|clamp-double|px|made-up network|"
+    "Alt|Esc|PNG|SVG|HTML|NPZ|GIF"
 )
 
 
