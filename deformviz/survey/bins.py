@@ -22,8 +22,11 @@ LENGTH_BINS = ((_HIGHEST - _LOWEST) << _SUB_BITS) + 2
 """The first is for all that is smaller, zero with it, the last for all that is larger."""
 
 MASK_STEPS = 128
-MASK_BINS = 2 * MASK_STEPS + 2
-"""From 0 to 2; the first is for what is below zero, the last from 2 on."""
+_MASK_LOW, _MASK_HIGH = -2, 4
+"""A sigmoid ends at 1, or at 2 where it is doubled; DCNv4 has masks of any size."""
+
+MASK_BINS = (_MASK_HIGH - _MASK_LOW) * MASK_STEPS + 2
+"""The first is for all that is below, the last for all from the upper end on."""
 
 
 def length_index(lengths: Tensor) -> Tensor:
@@ -55,17 +58,17 @@ def length_edges() -> list[float]:
 
 def mask_index(mask: Tensor) -> Tensor:
     """The bins of finite mask values: int64 of the same shape."""
-    place = (mask.to(torch.float64) * MASK_STEPS).floor_()
-    return place.clamp_(-1, 2 * MASK_STEPS).to(torch.int64) + 1
+    place = (mask.to(torch.float64) * MASK_STEPS).floor_() - _MASK_LOW * MASK_STEPS
+    return place.clamp_(-1, MASK_BINS - 2).to(torch.int64) + 1
 
 
 def mask_edges() -> list[float]:
     """Between the bins, as of lengths.
 
     >>> mask_edges()[0], mask_edges()[-1], len(mask_edges()) == MASK_BINS - 1
-    (0.0, 2.0, True)
+    (-2.0, 4.0, True)
     """
-    return [step / MASK_STEPS for step in range(2 * MASK_STEPS + 1)]
+    return [_MASK_LOW + step / MASK_STEPS for step in range(MASK_BINS - 1)]
 
 
 def percentile(counts: Tensor, edges: list[float], share: float, low: float, high: float) -> float:

@@ -90,7 +90,7 @@ def _float(units: int) -> float:
     try:
         return units / (1 << _UNIT)
     except OverflowError:
-        return math.copysign(math.inf, units)
+        return math.inf if units > 0 else -math.inf
 
 
 def _text(units: int) -> str:

@@ -94,7 +94,7 @@ def _files(folder: str) -> Iterator[tuple[str, int]]:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 inside.append(entry.path)
-            else:
+            elif not entry.is_dir():
                 yield entry.path, _size(entry)
     for path in inside:
         yield from _files(path)

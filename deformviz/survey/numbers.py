@@ -37,7 +37,7 @@ class Numbers:
         within: what the offsets deviate from the mean of their image, root mean square.
         adaptive_share: (between^2 + within^2) / (static^2 + between^2 + within^2).
         mask_mean, mask_deviation, mask_low, mask_high: of the mask, exact.
-        mask_p1, mask_p99: of it, too large by 1/128 at most.
+        mask_p1, mask_p99: of it, too large by 1/128 at most where they are from -2 to 4.
     """
 
     mean: float

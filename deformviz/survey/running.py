@@ -138,11 +138,11 @@ def _count(
     """Take batches in as they come, and keep the state; also where this is interrupted."""
     total, saved = len(here.images.names), time.monotonic()
     told = advance or (lambda images, total: None)
-    told(state.tally.images + state.tally.broken_count, total)
     if path is not None:
         state.save(path)  # where it cannot be written, that is known now and not in an hour
     whole = True
     try:
+        told(state.tally.images + state.tally.broken_count, total)
         for chunk, tally in batches:
             whole = False
             state.count(chunk, tally)

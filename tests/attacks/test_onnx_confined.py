@@ -20,7 +20,7 @@ from network_attacks import ATTACKS, honest
 from refusals import assert_tame, children
 
 from deformviz.checkpoints import CheckpointError, RunLimits, onnx_confined, run_onnx_confined
-from deformviz.checkpoints.onnx_run import run_onnx
+from deformviz.checkpoints.onnx_run import input_of, run_onnx
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
 LIMITS = RunLimits(seconds=30, memory_bytes=1 << 30, answer_bytes=128 << 20)
@@ -211,3 +211,23 @@ def _status(pid: int) -> str:
         return Path(f"/proc/{pid}/status").read_text()
     except OSError:  # it has just ended
         return "State:\tZ"
+
+
+def test_a_child_takes_one_image_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    start = onnx_confined._Child.__enter__
+
+    def counted(self: onnx_confined._Child) -> onnx_confined._Child:
+        begun.append(1)
+        return start(self)
+
+    monkeypatch.setattr(onnx_confined._Child, "__enter__", counted)
+    with onnx_confined.ConfinedNetwork(honest(), replace(LIMITS, images=2)) as network:
+        for seed in range(5):
+            photo = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)
+            x = input_of(network.taken, photo, None, "unit")
+            (inside,), (outside,) = network.run(x, (32, 32)), run_onnx(honest(), photo)
+            for name, tensor in outside.known().items():
+                assert (getattr(inside, name) == tensor).all()
+    assert len(begun) == 3  # two images each
+    assert not children()

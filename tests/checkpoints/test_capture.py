@@ -16,6 +16,7 @@ from torchvision.ops import DeformConv2d, deform_conv2d
 
 import deformviz
 from deformviz import Sampling, examples
+from deformviz.checkpoints import capture_batch
 from deformviz.checkpoints.pictures import as_input, working_size
 from deformviz.images import decode
 
@@ -225,3 +226,22 @@ def test_what_is_recorded_can_be_saved_and_shown(photo: Tensor, tmp_path: Path) 
     pixels = np.zeros((64, 96, 3), np.uint8)
     view = samplings[0].show(pixels, y=3, x=5)
     assert view.state.y == 3
+
+
+def test_each_image_of_a_batch_is_recorded_as_alone() -> None:
+    model = Mixed()
+    x = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad(), capture_batch(model, 2) as images:
+        output = model(x)
+    with torch.no_grad():
+        assert torch.equal(output, model(x))
+    assert len(images) == 2
+    for image, samplings in enumerate(images):
+        with torch.no_grad(), deformviz.capture(model, image=image) as expected:
+            model(x)
+        assert [s.name for s in samplings] == [s.name for s in expected]
+        for s, one in zip(samplings, expected, strict=True):
+            assert set(s.known()) == set(one.known()) - {"input", "output", "weight", "bias"}
+            assert all(torch.equal(t, getattr(one, name)) for name, t in s.known().items())
+            assert (s.kernel, s.image_map) == (one.kernel, one.image_map)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

@@ -36,8 +36,8 @@ class Net(nn.Module):
         return self.second["conv"](x, raw[:, :18], raw[:, 18:].sigmoid())
 
 
-def net(scale: float = 0.5) -> Net:
-    """Its offsets follow the content; those of a photo in the dark are small."""
+def net(scale: float = 0.02) -> Net:
+    """Its offsets hardly follow the content: on some images the taps move the same way everywhere."""
     torch.manual_seed(0)
     model = Net().eval()
     with torch.no_grad():
@@ -86,7 +86,7 @@ def listening() -> set[str]:
     sockets = set()
     for pid in mine:
         with suppress(OSError):
-            sockets |= {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+            sockets |= {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
     found = set()
     for name in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:

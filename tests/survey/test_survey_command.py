@@ -23,10 +23,10 @@ OWN = ["--model", "surveyed:net", "--size", "32", "48", "--batch", "4"]
 
 @pytest.fixture
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: a network, the same without offsets, and nine images."""
+    """The current folder: a network, one in good health, and nine images."""
     photos(tmp_path / "photos", 9)
     torch.save(net().state_dict(), tmp_path / "net.pth")
-    torch.save(net(0.02).state_dict(), tmp_path / "well.pth")
+    torch.save(net(0.5).state_dict(), tmp_path / "well.pth")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -96,7 +96,6 @@ def test_what_cannot_be_run_ends_with_2_and_one_line(
         ["net.pth", "--images", "photos", "--batch", "0"],
         ["net.pth", "--images", "photos", "--ray", "x"],
         ["net.pth", "--images", "photos", "--save-every", "-1"],
-        ["net.pth", "--images", "photos", "--image", "photo.png"],
     ],
 )
 def test_options_that_make_no_sense(arguments: list[str]) -> None:
