@@ -4,8 +4,9 @@
 
 Each person does one thing after the other, without a pause: changes a control, uploads a photo,
 downloads the numbers, opens a checkpoint. Real pages are open beside them and are hovered over.
-Needs what `make test` installs. Server, people and browsers share this machine's cores: the times
-are compared with those that the throughput explains, the hover with itself before there were people.
+Needs what `make test` installs. Server, people and browsers share this machine's cores: the
+times are compared with those that the throughput explains, the hover with itself before there were
+people.
 """
 
 from __future__ import annotations
@@ -254,7 +255,7 @@ def tell(hour: Hour, quiet: list[list[float]], report: Report) -> None:
     told = sum(bool(job.places) for job in late)
     longest = max((size for job in good for _, size in job.places), default=0)
     report.note(
-        f"{told} of {len(late)} that took over {_SHORT:.0f} s heard of a place, of {longest} at most"
+        f"{told} of {len(late)} that took over {_SHORT:.0f} s heard of a place, of up to {longest}"
     )
 
 
@@ -275,9 +276,8 @@ def tell_memory(hours: Sequence[Hour], report: Report) -> None:
     each = ", ".join(
         f"{hour.people} people {hour.memory[0]:.0f} to {hour.memory[-1]:.0f}" for hour in hours
     )
-    report.note(
-        f"MiB at the beginning and at the end: {each}; at most {max(map(max, (h.memory for h in hours))):.0f}"
-    )
+    most = max(max(hour.memory) for hour in hours)
+    report.note(f"MiB at the beginning and at the end: {each}; at most {most:.0f}")
 
 
 def _once(name: str, value: float, unit: str, target: float) -> Row:

@@ -15,7 +15,7 @@ import httpx
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from deformviz.web.asked import Asked  # noqa: E402  (where it lies is known only now)
+from deformviz.web.asked import Asked
 
 WAIT = 300.0
 """Seconds: no answer takes as long, but on a busy machine."""

@@ -212,9 +212,7 @@ def _serve(request: Request) -> Response:
         file = tempfile.TemporaryFile(prefix="deformviz-")  # noqa: SIM115  (has no name; goes with the answer)
         file.write(body)
     file.seek(0)
-    return StreamingResponse(
-        iter(lambda: file.read(2**20), b""), media_type=_TYPE, headers=headers
-    )
+    return StreamingResponse(iter(lambda: file.read(2**20), b""), media_type=_TYPE, headers=headers)
 
 
 _MAKERS = {"numbers": _numbers, "checks": _checks, "facts": _facts} | {

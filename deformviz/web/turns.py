@@ -76,7 +76,7 @@ class Turns:
         self._most = most_waiting
 
     def place(self, ticket: str) -> tuple[int, int] | None:
-        """The place of a ticket among those who wait, from 1, and their number; None behind them."""
+        """The place of a ticket among those who wait, from 1, and their number; else None."""
         with self._lock:
             tickets = list(self._line.values())
         return (tickets.index(ticket) + 1, len(tickets)) if ticket in tickets else None

@@ -59,7 +59,10 @@ def busy(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
     go = threading.Event()
     context = browser.new_context(viewport=DESKTOP)
     try:
-        with explore_page(context, f"http://127.0.0.1:{port}") as page, ThreadPoolExecutor() as pool:
+        with (
+            explore_page(context, f"http://127.0.0.1:{port}") as page,
+            ThreadPoolExecutor() as pool,
+        ):
             page.open(image="cat", side=64)
             yield Busy(page, go, pool)
             go.set()

@@ -93,7 +93,8 @@ def test_shell_commands_can_be_parsed() -> None:
 
 
 def test_torch_comes_from_an_index_that_can_be_chosen() -> None:
-    assert only("ARG").startswith("TORCH_INDEX=https://") and only("ARG").endswith("/cpu")
+    assert only("ARG").startswith("TORCH_INDEX=https://")
+    assert only("ARG").endswith("/cpu")
     (install,) = [rest for name, rest in instructions() if name == "RUN" and "pip" in rest]
     assert '--extra-index-url "$TORCH_INDEX"' in install
     assert "-r requirements.txt" in install
@@ -111,7 +112,7 @@ def test_only_what_is_copied_is_sent(path: str, sent: bool) -> None:
 
 
 def test_it_serves_from_what_is_copied_and_is_healthy(tmp_path: Path) -> None:
-    """With this environment's Python; where it can be, as another user, who may write nowhere else."""
+    """With this environment's Python; where that can be, as another user, without rights."""
     app, home = tmp_path / "app", tmp_path / "home"
     copied(app)
     home.mkdir()

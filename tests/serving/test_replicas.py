@@ -48,7 +48,9 @@ def configuration(port: int, ports: tuple[int, int]) -> str:
     for written, used in (("7861", ports[0]), ("7862", ports[1]), ("8080", port)):
         assert text.count(written) == 1
         text = text.replace(written, str(used))
-    return text.replace("proxy_buffering off;", "proxy_buffering off; add_header X-Replica $upstream_addr;")
+    return text.replace(
+        "proxy_buffering off;", "proxy_buffering off; add_header X-Replica $upstream_addr;"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -252,7 +252,7 @@ def test_a_photo_in_use_is_not_tidied_away(tmp_path: Path) -> None:
     path = other_photo(tmp_path / "image.png", 6)
     os.utime(path, (0, 0))
     run(replace(ASKED, photo=path), "cpu")
-    assert os.stat(path).st_mtime > time.time() - 60
+    assert Path(path).stat().st_mtime > time.time() - 60
 
 
 # What is too much
