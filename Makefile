@@ -33,8 +33,8 @@ lint: $(DEV_READY) ## checks style, layout and types, and the JavaScript
 	$(PY) -m mypy
 	$(VENV)/bin/oxlint deformviz
 
-bench: $(READY) ## measures the operators against others, for minutes; shorter: make bench ARGS="--quick"
-	$(PY) benchmarks/operators.py $(ARGS)
+bench: $(DEV_READY) ## measures what is fast against what one would use instead; shorter: make bench ARGS="--quick"
+	$(PY) benchmarks/suite.py $(ARGS)
 
 clean: ## removes .venv and whatever the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .gradio build *.egg-info tests/browser/shots

@@ -1,6 +1,6 @@
 """What `deformviz.capture` costs a network that runs anyway, as a ratio.
 
-    python benchmarks/capture.py [--rounds 20] [--size 480 640] [--device cpu]
+    python benchmarks/capture.py [--size 480 640] [--device cpu] [--quick] [--json FILE]
 
 The network is a ResNet-50 whose 3 x 3 convolutions from layer 2 on are deformable, as detectors
 have them: 13 layers to record among 54 modules that compute. Runs with and without take turns, and
@@ -9,20 +9,22 @@ each pair makes a ratio, so that a machine that is busy with other things distur
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from pathlib import Path
-from statistics import median
+from collections.abc import Sequence
+from functools import partial
 
+import paths  # noqa: F401  (where deformviz lies)
 import torch
 import torchvision
+from rows import Report, arguments, finish, ratio_row, spoken
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-
 import deformviz
+
+ROUNDS, SIZE = 20, (480, 640)
+TARGET = 1.1
+"""A tenth more time is what one does not notice."""
 
 
 class Deformable(nn.Module):
@@ -63,21 +65,30 @@ def seconds(model: nn.Module, x: Tensor, captured: bool) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Print the two times and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--size", type=int, nargs=2, default=(480, 640))
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
-    model, x = network().to(options.device), torch.rand(1, 3, *options.size, device=options.device)
+def rows(
+    report: Report,
+    quick: bool,
+    rounds: int = ROUNDS,
+    size: Sequence[int] = SIZE,
+    device: str = "cpu",
+) -> None:
+    """Time the two by turns."""
+    model, x = network().to(device), torch.rand(1, 3, *size, device=device)
     for captured in (False, True):
         seconds(model, x, captured)
-    pairs = [(seconds(model, x, False), seconds(model, x, True)) for _ in range(options.rounds)]
-    plain, seen = (median(times) * 1e3 for times in zip(*pairs, strict=True))
-    ratio = median(b / a for a, b in pairs)
-    print(f"plain {plain:.0f} ms, captured {seen:.0f} ms, median of the pairs' ratios {ratio:.3f}")
+    count = min(rounds, 5) if quick else rounds
+    pairs = [(seconds(model, x, False), seconds(model, x, True)) for _ in range(count)]
+    name = "a network under deformviz.capture / the network alone"
+    report.add(ratio_row(name, [b / a for a, b in pairs], TARGET))
+    plain, seen = ([1e3 * each for each in times] for times in zip(*pairs, strict=True))
+    report.note(f"alone {spoken(plain)}, captured {spoken(seen)}")
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--size", type=int, nargs=2, default=SIZE)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    given = partial(rows, rounds=options.rounds, size=options.size, device=options.device)
+    finish(given, options.quick, options.json)

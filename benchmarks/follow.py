@@ -1,6 +1,6 @@
 """How long a hover takes while its taps are followed down through layers, in a real Chromium.
 
-    python benchmarks/follow.py [--size 128]
+    python benchmarks/follow.py [--size 128] [--quick] [--json FILE]
 
 Needs what `make test` installs. Times are of the script that one move of the pointer runs, all of
 the viewer's; a trace of many points is left to the next frame, and timed by itself. Close other
@@ -9,23 +9,20 @@ programs: a script that waits for a core counts as slow here.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import paths  # noqa: F401  (where deformviz and chromium lie)
 import torch
+from chromium import launch
 from playwright.sync_api import Page, sync_playwright
+from rows import Report, arguments, finish, ratio_row
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT), str(ROOT / "tests" / "browser")]
-
-from chromium import launch  # noqa: E402  (where it lies is known only now)
-
-from deformviz import Kernel, Sampling  # noqa: E402
-from deformviz.viewer import Stack  # noqa: E402
+from deformviz import Kernel, Sampling
+from deformviz.viewer import Stack
 
 MOVES = 300
 TARGET = 4.0
@@ -70,30 +67,8 @@ def layers(size: int) -> list[Sampling]:
     ]  # fmt: skip
 
 
-def measure(page: Page, mode: str, depth: int) -> str:
-    """A line of the table; the first round only warms up."""
-    asked = {"mode": mode, "depth": depth, "moves": MOVES}
-    page.evaluate(_MEASURE, asked)
-    found: Any = page.evaluate(_MEASURE, asked)
-    points = page.locator('[data-part="followed-text"]').inner_text().partition(" of ")[0]
-    text = f"{mode:7} {depth + 1} layers  {points:12}  hover {spoken(found['hovers'])}"
-    if found["frames"]:
-        return f"{text}  next frame {spoken(found['frames'])}"
-    met = statistics.median(found["hovers"]) <= TARGET
-    return f"{text}  {'met' if met else 'MISSED'}: {TARGET} ms"
-
-
-def spoken(times: list[float]) -> str:
-    """Milliseconds: the median and the 99th percentile."""
-    high = statistics.quantiles(times, n=100)[-1]
-    return f"{statistics.median(times):5.2f} ms (p99 {high:6.2f})"
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description="How long a hover takes while taps are followed.")
-    parser.add_argument("--size", type=int, default=128, help="of the maps, in pixels")
-    size = parser.parse_args().size
+def rows(report: Report, quick: bool, size: int = 128) -> None:
+    """Open four layers in one saved page, and follow each mode through more and more of them."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = Path(folder) / "stack.html"
         Stack(layers(size)).save(path)
@@ -103,9 +78,29 @@ def main() -> None:
         page.wait_for_function("document.querySelector('.dv-viewer')?.viewer?.a.scene?.index")
         for mode in ("interp", "paper", "exact"):
             for depth in (0, 1, 2, 3):
-                print(measure(page, mode, depth), flush=True)
+                measure(page, mode, depth, MOVES // 3 if quick else MOVES, report)
         browser.close()
 
 
+def measure(page: Page, mode: str, depth: int, moves: int, report: Report) -> None:
+    """A row for the hover; the first round only warms up."""
+    asked = {"mode": mode, "depth": depth, "moves": moves}
+    page.evaluate(_MEASURE, asked)
+    found: Any = page.evaluate(_MEASURE, asked)
+    points = page.locator('[data-part="followed-text"]').inner_text().partition(" of ")[0]
+    name = f"hover, {mode}, {depth + 1} layer{'s' * (depth > 0)}"
+    name += f", {points}" if depth and points else ""
+    left = bool(found["frames"])  # a trace of many points is left to the next frame
+    report.add(ratio_row(name, found["hovers"], TARGET, "ms"))
+    high = statistics.quantiles(found["hovers"], n=100)[-1]
+    told = f"p99 {high:.2f} ms"
+    if left:
+        told += f"; the next frame {statistics.median(found['frames']):.2f} ms"
+    report.note(told)
+
+
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__)
+    parser.add_argument("--size", type=int, default=128, help="of the maps, in pixels")
+    options = parser.parse_args()
+    finish(partial(rows, size=options.size), options.quick, options.json)

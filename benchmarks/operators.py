@@ -11,24 +11,18 @@ takes minutes on a machine that does nothing else; on another one the brackets t
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import Any, get_args
 
+import paths  # noqa: F401  (where deformviz lies)
 import torch
 import torchvision
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT))
-
-from measuring import WAYS, Memory, geometric_mean, in_turns, ratio  # noqa: E402
-from operator_rows import (  # noqa: E402  (they need the path)
+from measuring import WAYS, Memory, geometric_mean, in_turns, ratio
+from operator_rows import (
     AUTO,
     QUICK,
     SHAPES,
@@ -39,9 +33,10 @@ from operator_rows import (  # noqa: E402  (they need the path)
     one_call,
     regions,
 )
+from rows import Report, Row, arguments, finish
 
-from deformviz.operators import dr_conv2d, spatial_shift  # noqa: E402
-from deformviz.operators.spatial_shift import DIRECTIONS, Strategy  # noqa: E402
+from deformviz.operators import dr_conv2d, spatial_shift
+from deformviz.operators.spatial_shift import DIRECTIONS, Strategy
 
 ROUNDS, SECONDS = 5, 12.0
 """So many rounds for a row, fewer (but two) where they would take longer than so many seconds."""
@@ -170,41 +165,41 @@ def shifts(device: str, rounds: int) -> list[Cell]:
 _DIRECTIONS = DIRECTIONS["up, down, left, right"]
 
 
-def machine(device: str) -> Cell:
-    """What the numbers are worth."""
-    on_gpu = device != "cpu"
-    name = torch.cuda.get_device_name(device) if on_gpu else platform.processor() or "CPU"
-    return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "system": platform.platform(),
-    }
+def rows(report: Report, quick: bool, device: str = "cpu") -> None:
+    """Print the tables, and what of them is wanted: that nothing is slower than its reference."""
+    rounds = 2 if quick else ROUNDS
+    name = platform.processor() or "CPU" if device == "cpu" else torch.cuda.get_device_name(device)
+    report.note(
+        f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}, torchvision "
+        f'{torchvision.__version__}; backend="auto" is {AUTO[device]}'
+    )
+    cells = deformable(QUICK if quick else SHAPES, device, rounds)
+    whole, dr_conv, shifted = means(cells), dynamic(device, rounds), shifts(device, rounds)
+    report.details |= {"deformable": cells, "means": whole, "dr_conv": dr_conv, "shifts": shifted}
+    print()
+    for cell in whole:
+        if cell["column"] in (AUTO[device], "compile=True"):
+            report.add(_mean_row(cell, cells))
+    for way in WAYS:
+        ratios = [cell["ratio"]["middle"] for cell in dr_conv if cell["way"] == way]
+        title = f"dr_conv2d, {way}: times as fast as m convolutions"
+        report.add(_faster(title, ratios))
 
 
-def main() -> None:
-    """Print the tables, and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="three shapes, two rounds")
-    parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    options = parser.parse_args()
-    rounds = 2 if options.quick else ROUNDS
-    told = machine(options.device)
-    print(", ".join(f"{key} {value}" for key, value in told.items()))
-    print(f'backend="auto" is {AUTO[options.device]}', flush=True)
-    cells = deformable(QUICK if options.quick else SHAPES, options.device, rounds)
-    report = {
-        "machine": told,
-        "deformable": cells,
-        "means": means(cells),
-        "dr_conv": dynamic(options.device, rounds),
-        "shifts": shifts(options.device, rounds),
-    }
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+def _mean_row(mean: Cell, cells: list[Cell]) -> Row:
+    own = [c for c in cells if (c["way"], c["column"]) == (mean["way"], mean["column"])]
+    how = "" if mean["column"] != "compile=True" else ", compile=True"
+    title = f"deform_conv2d, {mean['way']}{how}: times as fast as torchvision"
+    return _faster(title, [cell["ratio"]["middle"] for cell in own])
+
+
+def _faster(title: str, ratios: list[float]) -> Row:
+    """The geometric mean over shapes, the least and the most of them."""
+    return Row(title, geometric_mean(ratios), min(ratios), max(ratios), "×", 1.0, "more")
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    options = parser.parse_args()
+    finish(partial(rows, device=options.device), options.quick, options.json)
