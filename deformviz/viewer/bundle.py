@@ -38,7 +38,7 @@ def script(language: Language = "en") -> str:
         f"const CATALOGUE = {json.dumps(catalogue(language), ensure_ascii=False)};\n"
         f"const PATTERNS = {json.dumps(patterns(language), ensure_ascii=False)};\n"
         f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
-        f"{modules}\nwindow.deformviz = {{ ask, mount, mountEarly, mountInPage }};\n}})();\n"
+        f"{modules}\nwindow.deformviz = {{ ask, mount, mountEarly, mountInPage, t }};\n}})();\n"
     )
 
 

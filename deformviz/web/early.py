@@ -6,7 +6,7 @@ settings that Gradio's page holds anyway, and shows it where Gradio will put the
 takes it over as it is: see `mountEarly` in `viewer/static/mount.js`.
 
 Gradio's own words, such as those of a box to drop files in, follow the browser's language. Here
-they follow the page's.
+they follow the page's, and so do those that Gradio has in English alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..viewer import bundle
 from ..words import LANGUAGES, Language
 from .viewer import script_path
 
-_STYLE = Path(__file__).parent / "static" / "early.css"
+_STATIC = Path(__file__).parent / "static"
 
 PAGES: dict[str, Language] = {"": "en", "/": "en", "/zh": "zh"}
 """The pages, by their paths."""
@@ -50,6 +50,10 @@ window.deformvizScript = new Promise((done, failed) => {
 """
 
 
+# A script of its own scope.
+_GRADIOS_WORDS = "window.deformvizScript.then(() => {\nWORDS});\n"
+
+
 @lru_cache
 def head(language: Language = "en") -> str:
     """What the head of a language's page gets."""
@@ -59,8 +63,10 @@ def head(language: Language = "en") -> str:
         .replace("LANGUAGE", LANGUAGES[language])
         .replace("PAGE", page)
     )
+    if language != "en":
+        script += _GRADIOS_WORDS.replace("WORDS", (_STATIC / "gradio_words.js").read_text("utf-8"))
     return (
-        f"<style>{bundle.style()}{_STYLE.read_text()}</style>"
+        f"<style>{bundle.style()}{(_STATIC / 'early.css').read_text('utf-8')}</style>"
         f'<template id="deformviz-viewer">{bundle.markup(language)}</template>'
         f"<script>{script}</script>"
     )

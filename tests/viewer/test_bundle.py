@@ -110,7 +110,7 @@ def test_it_is_a_script_that_defines_one_name(tmp_path: Path) -> None:
 def test_everything_is_inside_one_function() -> None:
     lines = script().strip().splitlines()
     assert lines[:2] == ["(() => {", "'use strict';"]
-    assert lines[-2:] == ["window.deformviz = { ask, mount, mountEarly, mountInPage };", "})();"]
+    assert lines[-2:] == ["window.deformviz = { ask, mount, mountEarly, mountInPage, t };", "})();"]
 
 
 # What Python and the browser share
