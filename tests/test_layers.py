@@ -26,6 +26,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "deformviz/analysis": DRAWING | SERVING,
     "deformviz/checkpoints": DRAWING | SERVING,
     "deformviz/inspection": DRAWING | SERVING,
+    "deformviz/survey": DRAWING | SERVING,
     "deformviz/figures": SERVING | {"deformviz.viewer"},
     "deformviz/viewer": SERVING,
 }

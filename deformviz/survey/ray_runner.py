@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -86,7 +87,7 @@ class Worker:
         told = [packed(here.tally(batch)) for batch in loaded(here.loader, chunks)]
         data = np.empty(len(told), dtype=object)
         data[:] = told
-        worker = f"{os.uname().nodename} {os.getpid()}"
+        worker = f"{platform.node()} {os.getpid()}"
         return {"chunk": np.array(chunks), "worker": [worker] * len(chunks), "tally": data}
 
     def _station(self) -> Station:
@@ -96,7 +97,7 @@ class Worker:
             differ = [key for key in self._plan if opened.plan[key] != self._plan[key]]
             if differ:
                 raise ValueError(
-                    f"The worker on {os.uname().nodename} sees other {', '.join(differ)}: the same "
+                    f"The worker on {platform.node()} sees other {', '.join(differ)}: the same "
                     "files have to lie at the same paths on every machine."
                 )
             self._opened = opened

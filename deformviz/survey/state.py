@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -166,15 +165,18 @@ def _pair(value: Any) -> Any:  # noqa: ANN401
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside its place, and move it there once it is on the disk."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent or None)
+    """Write a file beside its place, and move it there once it is on the disk.
+
+    What a kill leaves of it has the same name as the next one, which takes its place.
+    """
+    beside = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)  # noqa: PTH105
+        beside.replace(path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)  # noqa: PTH108
+            beside.unlink()
         raise

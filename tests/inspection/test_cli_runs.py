@@ -272,7 +272,7 @@ def test_nothing_to_show(there: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert "Exit status: 0 for a clean bill" in capsys.readouterr().out
-    for command in ("view", "check", "compare", "series"):
+    for command in ("view", "check", "compare", "series", "survey"):
         with pytest.raises(SystemExit) as ended:
             main([command, "--help"])
         assert ended.value.code == 0

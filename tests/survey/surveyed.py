@@ -37,7 +37,7 @@ class Net(nn.Module):
 
 
 def net(scale: float = 0.02) -> Net:
-    """Its offsets hardly follow the content: on some images the taps move the same way everywhere."""
+    """Its offsets hardly follow the content: on some images they are the same everywhere."""
     torch.manual_seed(0)
     model = Net().eval()
     with torch.no_grad():
