@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 
 # Before torch is loaded: its threads are to sleep while they wait for each other. They would spin,
 # and where the cores have other work, as a browser next door, a run takes up to 50 times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from deformviz import device
+from deformviz.lessons import LessonError
 from deformviz.web import server
 from deformviz.web.turns import MOST_WAITING
 
@@ -31,19 +33,27 @@ def main() -> None:
         help="how many jobs may wait, %(default)s by default; one more is refused with a message",
     )
     parser.add_argument("--browser", action="store_true", help="open the page in a browser")
+    parser.add_argument(
+        "--lessons", action="append", default=[], type=Path, metavar="FOLDER",
+        help="a folder with lessons of your own, see deformviz/lessons; may be given again",
+    )  # fmt: skip
     options = parser.parse_args()
     try:
         chosen = device.choose(options.device)
     except ValueError as error:
         parser.error(str(error))
-    server.launch(
-        chosen,
-        options.host,
-        options.port,
-        options.queue,
-        root_path=options.root_path,
-        inbrowser=options.browser,
-    )
+    try:
+        server.launch(
+            chosen,
+            options.host,
+            options.port,
+            options.queue,
+            options.lessons,
+            root_path=options.root_path,
+            inbrowser=options.browser,
+        )
+    except LessonError as error:
+        parser.error(str(error))
 
 
 def _at_least_one(text: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,16 +30,31 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|class|function))", re.MULT
 @lru_cache
 def script(language: Language = "en") -> str:
     """All modules as one classic script, that defines `window.deformviz.mount`."""
-    modules = "\n".join(_plain(name) for name in _in_order(ENTRY, []))
-    return (
-        "(() => {\n'use strict';\n"
+    constants = (
         f"const PALETTES = {json.dumps(_palettes(), separators=(',', ':'))};\n"
         f"const EDGES = {json.dumps(log_edges())};\n"
         f"const LANGUAGE = {json.dumps(language)};\n"
         f"const CATALOGUE = {json.dumps(catalogue(language), ensure_ascii=False)};\n"
         f"const PATTERNS = {json.dumps(patterns(language), ensure_ascii=False)};\n"
         f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
-        f"{modules}\nwindow.deformviz = {{ ask, mount, mountEarly, mountInPage, t }};\n}})();\n"
+    )
+    exports = ("ask", "mount", "mountEarly", "mountInPage", "t", "viewMounted")
+    return bundled(ENTRY, "deformviz", exports, constants)
+
+
+def bundled(entry: str, name: str, exports: Sequence[str], constants: str = "") -> str:
+    """A module and all that it needs as one classic script, that defines `window[name]`.
+
+    Args:
+        entry: a file of `static/`.
+        name: of the object that has the exports.
+        exports: names of the entry.
+        constants: what the modules take for given.
+    """
+    modules = "\n".join(_plain(module) for module in _in_order(entry, []))
+    return (
+        f"(() => {{\n'use strict';\n{constants}"
+        f"{modules}\nwindow.{name} = {{ {', '.join(exports)} }};\n}})();\n"
     )
 
 

@@ -18,7 +18,7 @@ _TAPS = torch.cartesian_prod(torch.arange(-1.0, 2.0), torch.arange(-1.0, 2.0))  
 _SOBEL = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
 
 
-class _Layer(nn.Module):
+class MadeUpLayer(nn.Module):
     """A modulated deformable convolution of mmcv's layout, which blurs each of three colours.
 
     Args:
@@ -43,6 +43,7 @@ class _Layer(nn.Module):
             self.conv_offset.bias[18:] = 0.4 - 0.6 * _TAPS.norm(dim=1)  # type: ignore[index]
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, 3, H, W] to [B, 3, h, w]."""
         raw = self.conv_offset(x)
         offset, mask = raw[:, :18], raw[:, 18:].sigmoid()
         return deform_conv2d(x, offset, self.weight, None, self.stride, 1, mask=mask)
@@ -59,10 +60,10 @@ class MadeUpNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.AvgPool2d(4)
-        self.layer1 = _Layer(pull=24.0, dilation=0.2)
-        self.layer2 = _Layer(pull=24.0, dilation=0.6, stride=2)
-        self.layer3 = _Layer(pull=16.0, dilation=1.0)
-        self.untrained = _Layer(pull=0.0, dilation=0.0)
+        self.layer1 = MadeUpLayer(pull=24.0, dilation=0.2)
+        self.layer2 = MadeUpLayer(pull=24.0, dilation=0.6, stride=2)
+        self.layer3 = MadeUpLayer(pull=16.0, dilation=1.0)
+        self.untrained = MadeUpLayer(pull=0.0, dilation=0.0)
         for parameter in self.untrained.conv_offset.parameters():
             nn.init.zeros_(parameter)
 

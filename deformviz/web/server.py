@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,16 @@ from .. import examples
 from ..images import decode, to_data_uri
 from ..viewer import bundle
 from ..words import LANGUAGES, Language, say, speaking
-from . import asking, checkpoint_tab, explore_tab, numbers, tidy, viewer
+from . import (
+    asking,
+    checkpoint_tab,
+    explore_tab,
+    lesson_server,
+    lessons_tab,
+    numbers,
+    tidy,
+    viewer,
+)
 from .early import Early
 from .endpoints import add_endpoints
 from .guard import refuse_links
@@ -43,6 +53,9 @@ def _lay_out(page: gr.Blocks, device: str) -> dict[str, Any]:
             controls = explore_tab.build(page, device)
         with gr.Tab(say("Checkpoint")):
             checkpoint_tab.build()
+        with gr.Tab(say("Lessons"), elem_id="lessons-tab"):
+            lessons_tab.build()
+    page.load(None, js=lessons_tab.OPEN_BY_LINK, api_visibility="private")
     return controls
 
 
@@ -51,6 +64,7 @@ def launch(
     host: str = "127.0.0.1",
     port: int | None = None,
     waiting: int = MOST_WAITING,
+    lessons: Sequence[Path] = (),
     **options: Any,  # noqa: ANN401
 ) -> gr.Blocks:
     """Serve the page.
@@ -60,8 +74,13 @@ def launch(
         host: the address to listen at; the default is this machine alone.
         port: None takes 7860 or the next that is free.
         waiting: how many jobs of a kind may wait; the next one is refused with a message.
+        lessons: folders of lessons beside the app's own.
         options: for `gr.Blocks.launch`, e.g. `prevent_thread_lock=True`.
+
+    Raises:
+        LessonError: a file in one of those folders that is no lesson.
     """
+    library = lesson_server.Library(device, lessons)
     refuse_links()
     page = build(device)
     bound(page, waiting)
@@ -81,7 +100,12 @@ def launch(
         max_file_size="200mb",
         state_session_capacity=200,
         app_kwargs={
-            "routes": [*viewer.ROUTES, *numbers.ROUTES, *asking.routes(device)],
+            "routes": [
+                *viewer.ROUTES,
+                *numbers.ROUTES,
+                *asking.routes(device),
+                *lesson_server.routes(library),
+            ],
             "middleware": [Middleware(Early)],
         },
         theme=_theme(),

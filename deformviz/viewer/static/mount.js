@@ -45,12 +45,10 @@ export function mountInPage(root, base, props, watch, shares, first, trigger) {
   if (shares) mounted(new Asking(viewer, base, viewMounted, (told) => trigger('submit', told)));
 }
 
-/** A view with the addresses that it has where the app is mounted. */
-function viewOf(text, base) {
-  return viewMounted(JSON.parse(text), base);
-}
+const viewOf = (text, base) => viewMounted(JSON.parse(text), base);
 
-function viewMounted(view, base) {
+/** A view with the addresses that it has where the app is mounted. */
+export function viewMounted(view, base) {
   for (const each of view.layers ?? new Set([view, view.kept ?? view])) mountAddresses(each, base);
   return view;
 }
@@ -106,6 +104,7 @@ function mountAddresses(view, base) {
 /** The page's address is the state; what is not the viewer's, such as Gradio's theme, stays in it. */
 function shareInAddress(query) {
   const url = new URL(window.location.href);
+  if (url.searchParams.has('lesson')) return; // the address is a lesson's
   const others = [...url.searchParams].filter(([name]) => name.startsWith('__'));
   url.search = new URLSearchParams([...others, ...new URLSearchParams(query)]).toString();
   window.history.replaceState(window.history.state, '', url);

@@ -92,6 +92,7 @@ export class Side {
     this.kernel.points.light(n);
     this.formula.light(n);
     this.onLight(n);
+    this.parts.terms.dispatchEvent(new Event('dv-light', { bubbles: true }));
     const around = n === null || !this.reading || n >= this.reading.count ? null
       : this.scene.neighbours(this.reading.point[2 * n], this.reading.point[2 * n + 1]);
     this.points.showPixels(around ? this.pixelsOf(around) : [], this.image.drawn ? this.image.scale * this.scene.grid.image_stride[1] : 1);

@@ -304,6 +304,7 @@ export class Viewer {
   // --- the link ------------------------------------------------------------------------------
 
   tellState() {
+    this.root.dispatchEvent(new Event('dv-change'));
     clearTimeout(this.telling);
     this.telling = setTimeout(() => {
       if (this.a.scene) this.share(this.query());
