@@ -11,9 +11,7 @@ people.
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import os
 import random
 import statistics
@@ -25,30 +23,25 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import viewer as page_benchmark
+import paths
+from chromium import launch
 from gradio_client import Client
+from hover import LISTENERS, MOVES, processor_times
+from in_page import CHROMIUM, new_page, open_photo, photo_file
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
-from viewer import (
-    ROOT,
-    Report,
-    Row,
-    free_port,
-    launch,
-    new_page,
-    open_photo,
-    photo_file,
-    processor_times,
-    wait_for,
-)
+from rows import Report, Row, arguments, finish
+from servers import free_port, wait_for
 from visitor import WAIT, Job, Visitor
 
 from deformviz.web.made_up_network import write_network
 
+PEOPLE, SECONDS = (1, 10, 50), 60.0
 PAGES = 2
 MIX = {"change": 12, "photo": 2, "numbers": 1, "checkpoint": 1}
 """How often each is done, of 16 times."""
@@ -101,7 +94,9 @@ def served() -> Iterator[Server]:
         port = free_port()
         command = [sys.executable, "app.py", "--device", "cpu", "--port", str(port)]
         environment = os.environ | {"GRADIO_TEMP_DIR": folder}
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            command, cwd=paths.ROOT, stdout=subprocess.DEVNULL, env=environment
+        )
         address = f"http://127.0.0.1:{port}"
         try:
             wait_for(address, lambda: process.poll() is None)
@@ -291,14 +286,14 @@ def measure(people: Sequence[int], seconds: float, report: Report) -> None:
         checkpoint = write_network(folder)
         photo = stack.enter_context(photo_file())
         server = stack.enter_context(served())
-        browser = launch(stack.enter_context(sync_playwright()), args=page_benchmark._CHROMIUM)
+        browser = launch(stack.enter_context(sync_playwright()), args=CHROMIUM)
         stack.callback(browser.close)
         report.note(
             f"Chromium {browser.version}, {os.cpu_count()} cores, "
             f"load {os.getloadavg()[0]:.1f} before"
         )
         print(f"{'':58} {'value':>10} {'spread':>16} {'target':>7}")
-        pages = [new_page(browser, page_benchmark._MOVES) for _ in range(PAGES)]
+        pages = [new_page(browser, LISTENERS) for _ in range(PAGES)]
         for page in pages:
             open_photo(page, server.address, photo)
         quiet = [processor_times(browser, page, "image") for page in pages]
@@ -310,24 +305,19 @@ def measure(people: Sequence[int], seconds: float, report: Report) -> None:
         report.note(f"{server.stored():.0f} MB of uploads and downloads lie in files, for an hour")
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--people", type=int, nargs="+", default=[1, 10, 50])
-    parser.add_argument("--seconds", type=float, default=60, help="for each size")
-    parser.add_argument("--quick", action="store_true", help="15 seconds for each, fewer moves")
-    parser.add_argument("--json", type=Path, help="write the rows there, too")
-    options = parser.parse_args()
-    if options.quick:
-        page_benchmark.MOVES["image"] = 100
-    report, start = Report(), time.perf_counter()
-    measure(options.people, 15 if options.quick else options.seconds, report)
-    report.note(f"{time.perf_counter() - start:.0f} s in all")
-    if options.json:
-        rows = [asdict(row) | {"met": row.met} for row in report.rows]
-        text = json.dumps({"rows": rows, "notes": report.notes}, indent=1, ensure_ascii=False)
-        options.json.write_text(text + "\n", encoding="utf-8")
+def rows(
+    report: Report, quick: bool, people: Sequence[int] = PEOPLE, seconds: float = SECONDS
+) -> None:
+    """The table; quick, it is of 15 seconds for each size, and of fewer moves."""
+    if quick:
+        MOVES["image"] = 100
+    measure(people, min(seconds, 15) if quick else seconds, report)
 
 
 if __name__ == "__main__":
-    main()
+    parser = arguments(__doc__)
+    parser.add_argument("--people", type=int, nargs="+", default=PEOPLE)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for each size")
+    options = parser.parse_args()
+    given = partial(rows, people=options.people, seconds=options.seconds)
+    finish(given, options.quick, options.json)

@@ -45,6 +45,8 @@ BENCHMARKS: dict[str, Entry] = {
     "operators": Entry("the operators, against torchvision's and m full convolutions"),
     "capture": Entry("deformviz.capture around a network, against the network alone"),
     "viewer": Entry("the page, against a bare Gradio page and a bare plotly figure", browser=True),
+    "survey": Entry("deformviz survey over a folder, against the network alone"),
+    "load": Entry("a class at once, against one person", browser=True),
     "sessions": Entry("the server's memory, against nobody being there", browser=True),
     "follow": Entry("taps followed down through layers, against a hover without", browser=True),
 }

@@ -1,6 +1,6 @@
 """What `deformviz survey` costs a network that runs over a folder of images anyway, as a ratio.
 
-    python benchmarks/survey.py [--rounds 10] [--batch 8] [--size 224 224] [--threads 2] [--json]
+    python benchmarks/survey.py [--rounds 10] [--batch 8] [--size 224 224] [--json FILE]
 
 The network is that of `capture.py`, a ResNet-50 with 13 deformable layers. Both ways read the same
 images by the same loader, decode the next batch while the network runs on this one, and take turns
@@ -11,22 +11,22 @@ a ratio of images per second, so that a machine that is busy with other things d
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line has it
 
 import numpy as np
+import paths  # noqa: F401  (where deformviz lies)
 import torch
 from capture import network
 from PIL import Image
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+from rows import Report, Row, arguments, finish
 
 from deformviz.survey.loading import loaded
 from deformviz.survey.state import State
@@ -80,7 +80,7 @@ def _since(start: Seconds, here: Station) -> Seconds:
     return now[0] - start[0], now[1] - start[1]
 
 
-def measured(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The ratio of each pair of turns."""
     torch.manual_seed(0)
     model = network()
@@ -114,31 +114,34 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     }  # fmt: skip
 
 
-def main() -> None:
-    """Print both speeds and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def rows(report: Report, quick: bool, options: argparse.Namespace | None = None) -> None:
+    """The ratio of images per second, by the clock and of processor time."""
+    given = options or _arguments().parse_args([])
+    given.rounds = min(given.rounds, 3) if quick else given.rounds
+    if given.threads is not None:
+        torch.set_num_threads(given.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        told = measured(given, Path(folder))
+    for kind, name in (("", "images per second"), ("cpu_", "per second of processor time")):
+        spread = [told[f"{kind}ratio_{which}"] for which in ("median", "least", "largest")]
+        report.add(Row(f"{name}, deformviz survey / the network alone", *spread, "×", None, "more"))
+    report.details |= told
+    report.note(
+        f"alone {told['plain_images_per_second']:.2f} images/s, "
+        f"surveyed {told['survey_images_per_second']:.2f} images/s"
+    )
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, nargs=2, default=(224, 224))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="as many as PyTorch chooses by default")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        told = measured(options, Path(folder))
-    if options.json:
-        print(json.dumps(told))
-        return
-    print(
-        f"plain {told['plain_images_per_second']:.2f} images/s, survey "
-        f"{told['survey_images_per_second']:.2f} images/s, median of the pairs' ratios "
-        f"{told['ratio_median']:.3f} ({told['ratio_least']:.3f} to {told['ratio_largest']:.3f}), "
-        f"of processor time {told['cpu_ratio_median']:.3f} ({told['cpu_ratio_least']:.3f} to "
-        f"{told['cpu_ratio_largest']:.3f})"
-    )
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    options = _arguments().parse_args()
+    finish(partial(rows, options=options), options.quick, options.json)
