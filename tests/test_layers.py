@@ -25,6 +25,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "deformviz/operators": DRAWING | SERVING,
     "deformviz/analysis": DRAWING | SERVING,
     "deformviz/checkpoints": DRAWING | SERVING,
+    "deformviz/training": DRAWING | SERVING | {"deformviz.explore", "deformviz.inspection"},
     "deformviz/inspection": DRAWING | SERVING,
     "deformviz/survey": DRAWING | SERVING,
     "deformviz/figures": SERVING | {"deformviz.viewer"},

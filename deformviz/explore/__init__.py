@@ -5,11 +5,15 @@ Settings + image  ──▶  explore()  ──▶  Exploration (Sampling, pictur
 
 from .recipe import Check, Operator
 from .run import MAX_POINTS, OPERATORS, Exploration, explore, largest_side, points
-from .settings import MAX_KERNEL, Settings
+from .settings import GUIDE_NAMES, LEARNED, MASK_NAMES, MAX_KERNEL, OFFSETS, Settings
 
 __all__ = [
+    "GUIDE_NAMES",
+    "LEARNED",
+    "MASK_NAMES",
     "MAX_KERNEL",
     "MAX_POINTS",
+    "OFFSETS",
     "OPERATORS",
     "Check",
     "Exploration",

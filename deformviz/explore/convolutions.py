@@ -30,6 +30,7 @@ from ..operators import (
     dr_conv2d_sampling,
 )
 from ..sampling import Sampling
+from .learned import check_deform, check_dr_conv, last_layer, prepare_deform, uses_network
 from .recipe import Check, Operator, gap
 from .settings import Settings
 
@@ -88,10 +89,14 @@ def _deform_arguments(settings: Settings, x: Tensor, modulated: bool) -> dict[st
 
 
 def _prepare_deform(settings: Settings, x: Tensor, modulated: bool) -> Callable[[], Sampling]:
+    if uses_network(settings):
+        return prepare_deform(settings, x)
     return partial(deform_conv2d_sampling, **_deform_arguments(settings, x, modulated))
 
 
 def _check_deform(settings: Settings, x: Tensor, modulated: bool) -> Check:
+    if uses_network(settings):
+        return check_deform(settings, x)
     arguments = _deform_arguments(settings, x, modulated)
     arguments["offset"] = torch.zeros_like(arguments["offset"])
     arguments["mask"] = None
@@ -125,6 +130,8 @@ def _dr_weight(settings: Settings, x: Tensor) -> Tensor:
 
 
 def _prepare_dr_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
+    if uses_network(settings):
+        return partial(last_layer, settings.operator, x)
     s, k = settings, settings.kernel
     guide = guide_map(s.guide, k, x[0].cpu(), s.regions, s.seed)[None].to(x)
     geometry = (k.stride, k.padding, k.dilation)
@@ -132,6 +139,8 @@ def _prepare_dr_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
 
 
 def _check_dr_conv(settings: Settings, x: Tensor) -> Check:
+    if uses_network(settings):
+        return check_dr_conv(settings, x)
     ours, k = _prepare_dr_conv(settings, x)(), settings.kernel
     assert ours.weight is not None
     assert ours.region is not None
@@ -182,11 +191,11 @@ def _check_coord_conv(settings: Settings, x: Tensor) -> Check:
 
 
 def _reads(settings: Settings) -> tuple[Kernel, int]:
-    return settings.kernel, 1
+    return (Kernel.of(3, padding=1) if uses_network(settings) else settings.kernel), 1
 
 
 def _reads_in_groups(settings: Settings) -> tuple[Kernel, int]:
-    return settings.kernel, settings.offset_groups
+    return _reads(settings) if uses_network(settings) else (settings.kernel, settings.offset_groups)
 
 
 _DEFORMABLE = ("stride", "dilation", "weights", "field", "strength", "offset_groups")

@@ -16,6 +16,7 @@ from ..analysis import recompute
 from ..geometry import Pair
 from ..sampling import Sampling
 from .convolutions import CONVOLUTIONS
+from .learned import uses_network
 from .recipe import Check, Operator
 from .settings import Settings
 from .shifts import SHIFTS
@@ -52,6 +53,11 @@ class Exploration:
     checking: Callable[[Sampling], tuple[Check, ...]] = field(repr=False)
     milliseconds: float
     device: str
+
+    @property
+    def learned(self) -> bool:
+        """Whether what is shown is a shipped network's last layer."""
+        return uses_network(self.settings)
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
@@ -102,7 +108,7 @@ def explore(
     def checking(sampling: Sampling) -> tuple[Check, ...]:
         return _check_crop(operator, settings, crop.to(device), cut), _check_terms(sampling)
 
-    picture = _picture(sampling)
+    picture = _picture(sampling, uses_network(settings))
     return Exploration(settings, sampling, picture, checking, milliseconds, device.type)
 
 
@@ -178,9 +184,11 @@ def _wait_for(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _picture(sampling: Sampling) -> Tensor:
-    """The output as three colours; a shift's copies of the photo are averaged."""
+def _picture(sampling: Sampling, learned: bool) -> Tensor:
+    """The output as three colours; a network's channels or a shift's copies are averaged."""
     assert sampling.output is not None
+    if learned:
+        return sampling.output.mean(dim=0, keepdim=True).expand(3, -1, -1).cpu()
     copies = sampling.output.reshape(-1, 3, *sampling.output_size)
     return copies.mean(dim=0).cpu()
 

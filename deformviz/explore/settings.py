@@ -14,10 +14,35 @@ from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border, Strategy
 
 MAX_KERNEL = 11
 
+LEARNED = "learned"
+"""In place of something made up: what a shipped network learned, shown on its own last layer."""
+
+
+@dataclass(frozen=True)
+class Strength:
+    """A row of `OFFSETS`: what the strength is measured in, its slider's maximum and default."""
+
+    unit: str
+    maximum: float
+    default: float
+
+
+OFFSETS: dict[str, Strength] = {
+    **{name: Strength(row.unit, row.maximum, row.default) for name, row in FIELDS.items()},
+    LEARNED: Strength("times what was learned", 2, 1),
+}
+"""What offsets there are to choose from."""
+
+MASK_NAMES = (*MASKS, LEARNED)
+GUIDE_NAMES = (*GUIDES, LEARNED)
+
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that a run depends on beside the image.
+
+    Where offsets, mask or guide map are "learned", a shipped network runs on the image, and what is
+    shown is its last layer: with its kernel, its weights, and its own features as the input.
 
     Attributes:
         operator: one of `deformviz.explore.OPERATORS`.
@@ -25,11 +50,11 @@ class Settings:
             the taps of one of this size, half of it.
         stride, dilation: one number for both axes. Padding keeps the image's size at stride 1.
         weights: one of `KERNELS`; DRConv gives one to each region, starting from this one.
-        field, strength, offset_groups: the offsets, one of `FIELDS`; strength None takes the
+        field, strength, offset_groups: the offsets, one of `OFFSETS`; strength None takes the
             field's default. Of three groups, red moves by +strength, green by 0, blue by -strength.
-        mask, mask_strength: the modulation of v2, one of `MASKS`.
-        guide, regions, generated: DRConv's guide map, one of `GUIDES`; its m; whether its filters
-            come from the paper's generator, untrained, or from `KERNELS`.
+        mask, mask_strength: the modulation of v2, one of `MASK_NAMES`.
+        guide, regions, generated: DRConv's guide map, one of `GUIDE_NAMES`; its m; whether its
+            filters come from the paper's generator, untrained, or from `KERNELS`.
         radius, coordinate_weight: CoordConv's third channel; how much of x, y and r is added to
             red, green and blue.
         directions, strategy, border: of the spatial shift.
@@ -58,9 +83,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         _one_of("weights", self.weights, KERNELS)
-        _one_of("field", self.field, FIELDS)
-        _one_of("mask", self.mask, MASKS)
-        _one_of("guide", self.guide, GUIDES)
+        _one_of("field", self.field, OFFSETS)
+        _one_of("mask", self.mask, MASK_NAMES)
+        _one_of("guide", self.guide, GUIDE_NAMES)
         _one_of("directions", self.directions, DIRECTIONS)
         _one_of("strategy", self.strategy, BORDERS)
         _one_of("border", self.border, get_args(Border))
@@ -74,7 +99,7 @@ class Settings:
         _within("mask strength", self.mask_strength, 0, 1)
         _within("coordinate weight", self.coordinate_weight, -1, 1)
         if self.strength is not None:
-            limit = FIELDS[self.field].maximum
+            limit = OFFSETS[self.field].maximum
             _within(f"strength of the field {self.field!r}", self.strength, -limit, limit)
         if self.offset_groups not in (1, 3) or not isinstance(self.offset_groups, int):
             raise ValueError(

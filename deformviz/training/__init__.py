@@ -1,10 +1,14 @@
 """Small networks that learn their offsets, to be watched and taught.
 
+Task  ──▶  train()  ──▶  Moment, Moment, …, the last one with `Trained`
+
 Example:
     >>> moments = train("scale", {"steps": 60}, seed=0)
     >>> next(moments).samplings[0].offset.abs().max()  # before the first step
     tensor(0.)
 """
+
+from pathlib import Path
 
 from .coordinates import COORDINATES
 from .loop import MOMENTS, Moment, Score, score, train, watch
@@ -12,7 +16,9 @@ from .regions import REGIONS
 from .scale import SCALE
 from .shifts import SHIFTS
 from .task import Batch, Knob, Task, picture_input
-from .trained import Trained
+from .trained import EQUAL_TIME, Trained
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "trained"
 
 TASKS: dict[str, Task] = {
     "scale": SCALE,
@@ -34,7 +40,21 @@ def task_of(name: str) -> Task:
     return TASKS[name]
 
 
+def shipped(name: str) -> Trained:
+    """The networks that come with deformviz, in `assets/trained`: those of a task, or "scale-v1".
+
+    Raises:
+        ValueError: there is no such file; the message names those that are there.
+    """
+    files = {path.stem: path for path in FOLDER.glob("*.safetensors")}
+    if name not in files:
+        known = ", ".join(sorted(files)) or "none, the assets folder is missing"
+        raise ValueError(f"there is no trained network {name!r}: expected one of {known}")
+    return Trained.load(files[name])
+
+
 __all__ = [
+    "EQUAL_TIME",
     "MOMENTS",
     "TASKS",
     "Batch",
@@ -45,6 +65,7 @@ __all__ = [
     "Trained",
     "picture_input",
     "score",
+    "shipped",
     "task_of",
     "train",
     "watch",

@@ -18,11 +18,11 @@ from ..operators import DRConv2d
 from .task import Batch, Knob, Knobs, Task
 from .twins import twin_of
 
-SIDE = 48
+SIDE, WIDTH = 48, 8
 KINDS = ("mean", "Sobel x", "Sobel y")
 """What is done to the regions of each kind."""
 _TINTS = torch.tensor([[0.2, -0.1, -0.1], [-0.1, 0.2, -0.1], [-0.1, -0.1, 0.2]])
-_GAIN = torch.tensor([1.0, 4.0, 4.0])  # slopes are small numbers
+_GAIN = torch.tensor([10.0, 20.0, 20.0])  # to a standard deviation of one each
 
 
 def filtered(generator: torch.Generator, count: int, side: int = SIDE) -> Batch:
@@ -46,28 +46,29 @@ def filtered(generator: torch.Generator, count: int, side: int = SIDE) -> Batch:
 
 
 class Net(nn.Module):
-    """A layer that looks at colours, the layer in question, and a 1 x 1 layer."""
+    """Something that looks around on the picture itself, and a 1 x 1 layer."""
 
     def __init__(self, middle: nn.Module, width: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()
-        )
         self.middle = middle
-        self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 1, 1))
+        self.last = nn.Conv2d(width, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, 3, H, W] to [B, 1, H, W]."""
-        out: Tensor = self.last(self.middle(self.first(image)))
+        out: Tensor = self.last(self.middle(2 * image - 1))
         return out
 
 
 def build(knobs: Knobs) -> dict[str, nn.Module]:
-    """The network with DRConv and its plain twin, which is wider by what its filters cost."""
+    """DRConv alone, linear but for the choice of filters; and a twin with ReLUs, which is wider."""
     size, regions = int(knobs["kernel"]), int(knobs["regions"])
-    net = Net(DRConv2d(12, 12, size, regions, padding=size // 2), 12)
-    plain = twin_of(net, lambda width: Net(nn.Conv2d(width, width, size, padding=size // 2), width))
-    return {"DRConv": net, "plain": plain}
+    net = Net(DRConv2d(3, WIDTH, size, regions, padding=size // 2), WIDTH)
+
+    def plain(width: int) -> nn.Module:
+        conv = nn.Conv2d(3, width, size, padding=size // 2)
+        return Net(nn.Sequential(conv, nn.BatchNorm2d(width), nn.ReLU()), width)
+
+    return {"DRConv": net, "plain": twin_of(net, plain)}
 
 
 def agreement(region: Tensor, kind: Tensor) -> float:

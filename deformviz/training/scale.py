@@ -25,8 +25,9 @@ UNSURE = -1
 
 WIDTH = 24
 STRIDE = 4
+SIZE_NAMES = ("small", "medium", "large")
 SIZES = ((12.0, 18.0), (24.0, 32.0), (44.0, 56.0))
-"""Pixels: small, medium and large; training shows no others."""
+"""Of those, in pixels; training shows no others."""
 ANGLE = 60.0
 """Degrees: training turns glyphs by less, to either side."""
 
@@ -60,7 +61,8 @@ def scenes(generator: torch.Generator, count: int, drawn: Range = SHOWN) -> Batc
     ink, glyph = torch.zeros(count, SIDE, SIDE), torch.zeros(count, SIDE, SIDE, dtype=torch.long)
     for i, sizes in enumerate(drawn.sizes):
         here = (which == i).nonzero()[:, 0]
-        ink[here], glyph[here] = _strewn(generator, len(here), sizes, drawn.angle)
+        if len(here):
+            ink[here], glyph[here] = _strewn(generator, len(here), sizes, drawn.angle)
     image = paint(ground(generator, count), ink, generator)
     share = F.avg_pool2d(ink[:, None], STRIDE)[:, 0]
     target = torch.where(share > 0.2, glyph[:, ::STRIDE, ::STRIDE], UNSURE)

@@ -8,8 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..explore import OPERATORS
-from ..fields import FIELDS
+from ..explore import OFFSETS, OPERATORS
 from ..words import say
 from .asked import Asked
 
@@ -77,7 +76,7 @@ def square(height: int, width: int) -> int | None:
 
 def strength_slider(field: str, value: float | None = None) -> dict[str, Any]:
     """The slider in the field's own unit, at the field's default where no value is given."""
-    row = FIELDS[field]
+    row = OFFSETS[field]
     return gr.update(
         minimum=min(0, value or 0),  # a link may have the field the other way round
         maximum=row.maximum,

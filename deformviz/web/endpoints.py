@@ -12,11 +12,9 @@ from typing import Any
 import gradio as gr
 
 from .. import examples
-from ..explore import OPERATORS, Exploration
+from ..explore import GUIDE_NAMES, MASK_NAMES, OFFSETS, OPERATORS, Exploration
 from ..export import save_npz
-from ..fields import FIELDS, MASKS
 from ..geometry import Pair
-from ..guides import GUIDES
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS
 from .asked import Asked, five_ways, run
@@ -109,11 +107,11 @@ def options() -> dict[str, Any]:
         },
         "fields": {
             name: {"unit": row.unit, "maximum": row.maximum, "default": row.default}
-            for name, row in FIELDS.items()
+            for name, row in OFFSETS.items()
         },
         "weights": list(KERNELS),
-        "masks": list(MASKS),
-        "guides": list(GUIDES),
+        "masks": list(MASK_NAMES),
+        "guides": list(GUIDE_NAMES),
         "directions": {name: [list(way) for way in ways] for name, ways in DIRECTIONS.items()},
         "borders": {strategy: list(borders) for strategy, borders in BORDERS.items()},
     }

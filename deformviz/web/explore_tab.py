@@ -10,9 +10,7 @@ from typing import Any, get_args
 import gradio as gr
 
 from .. import examples
-from ..explore import MAX_KERNEL, OPERATORS, Settings
-from ..fields import FIELDS, MASKS
-from ..guides import GUIDES
+from ..explore import GUIDE_NAMES, MASK_NAMES, MAX_KERNEL, OFFSETS, OPERATORS, Settings
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from ..viewer import ViewState
@@ -90,12 +88,12 @@ def _controls() -> dict[str, Any]:
 
 def _parameter_controls(c: dict[str, Any]) -> None:
     """Those that only some operators have; the others hide them."""
-    first = FIELDS[FIRST.field]
-    c["field"] = gr.Dropdown(named(FIELDS), value=FIRST.field, label=say("Offsets"))
+    first = OFFSETS[FIRST.field]
+    c["field"] = gr.Dropdown(named(OFFSETS), value=FIRST.field, label=say("Offsets"))
     c["strength"] = gr.Slider(0, first.maximum, first.default, label=strength_label(first.unit))
-    c["mask"] = gr.Dropdown(named(MASKS), value=FIRST.mask, label=say("Mask"))
+    c["mask"] = gr.Dropdown(named(MASK_NAMES), value=FIRST.mask, label=say("Mask"))
     c["mask_strength"] = gr.Slider(0, 1, FIRST.mask_strength, label=say("mask strength"))
-    c["guide"] = gr.Dropdown(named(GUIDES), value=FIRST.guide, label=say("Guide map"))
+    c["guide"] = gr.Dropdown(named(GUIDE_NAMES), value=FIRST.guide, label=say("Guide map"))
     c["regions"] = gr.Slider(1, 8, FIRST.regions, step=1, label=say("regions m"))
     c["generated"] = gr.Checkbox(
         FIRST.generated, label=say("filters from the paper's generator, untrained")

@@ -9,13 +9,17 @@ import numpy as np
 import torch
 
 from ..analysis import ShiftResult
-from ..explore import Exploration
+from ..explore import OFFSETS, Exploration
 from ..explore.convolutions import COLORS
-from ..fields import FIELDS
 from ..figures import as_picture
 from ..images import Photo, to_data_uri
 from ..sampling import Sampling
-from ..viewer.scene import output_caption, scene
+from ..viewer.scene import channels, output_caption, scene
+
+_LEARNED_NOTE = (
+    "a network that ships with deformviz, its last layer: kernel, stride, dilation and weights are "
+    "its own, and it reads its own features"
+)
 
 
 def view_part(
@@ -26,9 +30,9 @@ def view_part(
         **scene(run.sampling, photo.pixels, uri=photo.uri, picture=run.picture, y=y, x=x),
         "id": identity(run),
         "status": status(run),
-        "notes": list(photo.notes),
+        "notes": [*photo.notes, *([_LEARNED_NOTE] if run.learned else [])],
         "outputCaption": _output_caption(run),
-        "channels": channel_names(run.sampling),
+        "channels": channels(run.sampling) if run.learned else channel_names(run.sampling),
     }
 
 
@@ -36,7 +40,7 @@ def identity(run: Exploration) -> str:
     """What is shown, for a test, or for a person with the browser's inspector."""
     settings = run.settings
     (kh, kw), (height, width) = settings.kernel_size, run.sampling.input_size
-    strength = FIELDS[settings.field].default if settings.strength is None else settings.strength
+    strength = OFFSETS[settings.field].default if settings.strength is None else settings.strength
     parts = (
         settings.operator,
         f"{kh} x {kw}",
@@ -60,8 +64,10 @@ def status(run: Exploration) -> str:
 
 def _output_caption(run: Exploration) -> str:
     assert run.sampling.output is not None
-    copies = run.sampling.output.shape[0] // 3
-    said = [f"mean of the {copies} shifted copies"] if copies > 1 else []
+    outputs = run.sampling.output.shape[0]
+    said = [f"mean of the {outputs // 3} shifted copies"] if outputs > 3 else []
+    if run.learned:
+        said = [f"mean of the {outputs} channels"]
     return output_caption(run.picture, *said)
 
 
