@@ -102,7 +102,7 @@ def train(
         networks[EQUAL_TIME] = copy.deepcopy(list(networks.values())[1])
     learners = {name: _Learner(net, row, settled) for name, net in networks.items()}
     first, longer = next(iter(learners.values())), learners.pop(EQUAL_TIME, None)
-    generator = torch.Generator().manual_seed(seed + 1)
+    generator, for_longer = (torch.Generator().manual_seed(seed + i) for i in (1, 10**6))
     scored = {name: b.to(device) for name, b in row.held_out(settled, SCORED).items()}
     start = time.perf_counter()
     done = 0
@@ -113,7 +113,7 @@ def train(
         for learner in learners.values():
             learner.step(batch, done / steps)
         while longer and longer.seconds < first.seconds:
-            more = row.draw(settled, generator, row.batch).to(device)
+            more = row.draw(settled, for_longer, row.batch).to(device)
             longer.step(more, done / steps)
         done += 1
         if done in looked and done < steps:
