@@ -1,4 +1,4 @@
-"""Trainings: what is told while they run, how they end, and that what they end with is used again."""
+"""Trainings: what is told while they run, and how they end."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_equal_time_is_a_third_network_that_takes_more_steps() -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ValueError, match="task must be one of scale, .*; got 'ocr'"):
+    with pytest.raises(ValueError, match=r"task must be one of scale, .*; got 'ocr'"):
         next(train("ocr"))
     with pytest.raises(ValueError, match="kernel must be one of 3, 5; got 4"):
         next(train("scale", {"kernel": 4}))

@@ -136,14 +136,14 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "theirs.safetensors")
-    with pytest.raises(ValueError, match="^theirs.safetensors holds no trained networks"):
+    with pytest.raises(ValueError, match=r"^theirs.safetensors holds no trained networks"):
         Trained.load(tmp_path / "theirs.safetensors")
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "huge.safetensors").open("wb") as file:
         file.truncate(2**34)
-    with pytest.raises(ValueError, match="^huge.safetensors is too large"):
+    with pytest.raises(ValueError, match=r"^huge.safetensors is too large"):
         Trained.load(tmp_path / "huge.safetensors")
 
 

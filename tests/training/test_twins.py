@@ -132,5 +132,5 @@ def test_knobs_are_checked(name: str) -> None:
         assert knob.default in knob.values
     with pytest.raises(ValueError, match="has no knob colour: its knobs are"):
         task.settle({"colour": 3})
-    with pytest.raises(ValueError, match="steps must be one of .*; got 7"):
+    with pytest.raises(ValueError, match=r"steps must be one of .*; got 7"):
         task.settle({"steps": 7})
