@@ -197,7 +197,7 @@ COORDINATES = Task(
     knobs={
         "asked": Knob("asked for", (TO_PIXEL, TO_NUMBERS), TO_PIXEL),
         "split": Knob("training shows", ("quadrant", "uniform"), "quadrant"),
-        "steps": Knob("steps", (100, 500, 1000, 2000), 1000),
+        "steps": Knob("steps", (100, 300, 600, 1200), 300),
     },
     draw=draw,
     held_out=held_out,
@@ -208,5 +208,5 @@ COORDINATES = Task(
     probe=probe,
     watched=watched,
     rate=1e-2,
-    batch=32,
+    batch=12,
 )

@@ -17,8 +17,8 @@ from ..sampling import Sampling
 from ..viewer.scene import channels, output_caption, scene
 
 _LEARNED_NOTE = (
-    "a network that ships with deformviz, its last layer: kernel, stride, dilation and weights are "
-    "its own, and it reads its own features"
+    "the last layer of a network that ships with deformviz: kernel, stride, dilation and weights "
+    "are its own, and it reads its own features"
 )
 
 

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from deformviz import Kernel
-from deformviz.explore import MAX_KERNEL, OPERATORS, Settings
-from deformviz.fields import FIELDS, MASKS
-from deformviz.guides import GUIDES
+from deformviz.explore import GUIDE_NAMES, MASK_NAMES, MAX_KERNEL, OFFSETS, OPERATORS, Settings
 from deformviz.kernels import KERNELS
 from deformviz.operators.spatial_shift import DIRECTIONS
 
@@ -18,9 +16,9 @@ NAN, INFINITY = float("nan"), float("inf")
 
 NAMES: dict[str, list[str]] = {
     "weights": list(KERNELS),
-    "field": list(FIELDS),
-    "mask": list(MASKS),
-    "guide": list(GUIDES),
+    "field": list(OFFSETS),
+    "mask": list(MASK_NAMES),
+    "guide": list(GUIDE_NAMES),
     "directions": list(DIRECTIONS),
     "strategy": ["slice", "roll", "deform_conv2d", "depthwise", "grid_sample"],
     "border": ["zero", "replicate", "circular", "keep"],
@@ -79,9 +77,9 @@ def test_a_kernel_out_of_range_is_answered_with_the_limits(value: int) -> None:
         Settings(kernel_size=(3, value))
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", OFFSETS)
 def test_the_strength_is_limited_by_its_field(name: str) -> None:
-    limit = FIELDS[name].maximum
+    limit = OFFSETS[name].maximum
     for strength in (-limit, 0.0, limit, None):
         Settings(field=name, strength=strength)
     for strength in (-limit - 0.1, limit + 0.1, NAN, INFINITY, -INFINITY):

@@ -26,8 +26,7 @@ from PIL import Image
 from safetensors.torch import load
 
 from deformviz import examples
-from deformviz.explore import OPERATORS, Exploration, Settings, explore
-from deformviz.fields import FIELDS
+from deformviz.explore import OFFSETS, OPERATORS, Exploration, Settings, explore
 from deformviz.images import decode
 from deformviz.operators.spatial_shift import BORDERS
 from deformviz.viewer.bundle import script
@@ -133,13 +132,13 @@ def test_the_options_are_the_cores_tables(served: Served) -> None:
         assert row["controls"] == list(OPERATORS[name].controls)
         assert set(row["controls"]) <= set(NAMES)
     for name, row in options["fields"].items():
-        expected = FIELDS[name]
+        expected = OFFSETS[name]
         assert row == {
             "unit": expected.unit,
             "maximum": expected.maximum,
             "default": expected.default,
         }
-    assert set(options["fields"]) == set(FIELDS)
+    assert set(options["fields"]) == set(OFFSETS)
     assert options["borders"] == {name: list(borders) for name, borders in BORDERS.items()}
 
 
@@ -196,9 +195,9 @@ def test_a_photo_is_shrunk_to_the_working_size(served: Served, photo: Path) -> N
     assert result["notes"] == ["shrunk from 48 x 40 to 32 x 27"]
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", OFFSETS)
 def test_a_field_may_be_as_strong_as_its_table_says(served: Served, field: str) -> None:
-    strength = FIELDS[field].maximum
+    strength = OFFSETS[field].maximum
     result = served.predict("/explore", side=32, field=field, strength=strength, y=9, x=9)
     ours = direct(examples.path(FIRST_IMAGE), 32, field=field, strength=strength).sampling
     assert np.array(result["points"]) == pytest.approx(ours.points_at(9, 9).numpy(), abs=1e-4)

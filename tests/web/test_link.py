@@ -13,9 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deformviz import examples
-from deformviz.explore import OPERATORS, Settings
-from deformviz.fields import FIELDS, MASKS
-from deformviz.guides import GUIDES
+from deformviz.explore import GUIDE_NAMES, MASK_NAMES, OFFSETS, OPERATORS, Settings
 from deformviz.kernels import KERNELS
 from deformviz.operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from deformviz.viewer import OVERLAYS, ViewState
@@ -80,8 +78,8 @@ BEYOND_ANY_STRENGTH = ("1e5", "99999999999999999999")
 @st.composite
 def asked(draw: st.DrawFn) -> Asked:
     """All that `Settings` takes, on every example, in every working size of the slider."""
-    field = draw(st.sampled_from(list(FIELDS)))
-    most = FIELDS[field].maximum
+    field = draw(st.sampled_from(list(OFFSETS)))
+    most = OFFSETS[field].maximum
     return Asked(
         photo=None,
         example=draw(st.sampled_from(examples.names())),
@@ -95,9 +93,9 @@ def asked(draw: st.DrawFn) -> Asked:
         field=field,
         strength=draw(st.none() | st.floats(-most, most) | st.integers(-int(most), int(most))),
         offset_groups=draw(st.sampled_from([1, 3])),
-        mask=draw(st.sampled_from(list(MASKS))),
+        mask=draw(st.sampled_from(list(MASK_NAMES))),
         mask_strength=draw(st.floats(0, 1) | st.sampled_from([0, 1])),
-        guide=draw(st.sampled_from(list(GUIDES))),
+        guide=draw(st.sampled_from(list(GUIDE_NAMES))),
         regions=draw(st.integers(1, 8)),
         generated=draw(st.booleans()),
         radius=draw(st.booleans()),
@@ -463,7 +461,9 @@ def junk(names: list[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[
 
 
 NUMBERS = st.integers().map(str) | st.floats().map(repr) | st.integers(0, 12).map(str)
-KNOWN = [*OPERATORS, *KERNELS, *FIELDS, *MASKS, *GUIDES, *DIRECTIONS, *BORDERS, *OVERLAYS, "on"]
+KNOWN = [
+    *OPERATORS, *KERNELS, *OFFSETS, *MASK_NAMES, *GUIDE_NAMES, *DIRECTIONS, *BORDERS, *OVERLAYS, "on",
+]  # fmt: skip
 VALUES = st.one_of(
     st.text(),
     st.text(st.characters()),  # lone surrogates, too
