@@ -13,7 +13,7 @@ DEV_READY := $(VENV)/.ready-dev
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench assets clean
 
 help: ## lists these targets
 	@awk -F ':[^#]*## ' '/^[a-z]+:[^#]*## / { printf "make %-6s%s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,13 @@ lint: $(DEV_READY) ## checks style, layout and types, and the JavaScript
 
 bench: $(DEV_READY) ## measures what is fast against what one would use instead; shorter: make bench ARGS="--quick"
 	$(PY) benchmarks/suite.py $(ARGS)
+
+assets: $(READY) ## trains the networks that ship with deformviz anew, which takes minutes
+	$(PY) -m deformviz.training scale --half --out assets/trained/scale.safetensors
+	$(PY) -m deformviz.training scale --half --knob "operator=Deformable Conv v1" --out assets/trained/scale-v1.safetensors
+	for task in coordinates regions shifts; do \
+		$(PY) -m deformviz.training $$task --half --out assets/trained/$$task.safetensors || exit 1; \
+	done
 
 clean: ## removes .venv and whatever the tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .gradio build *.egg-info tests/browser/shots

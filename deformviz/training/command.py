@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.task == "numbers":
         return _numbers(options)
+    origin = _origin(_command(options))  # before: the code that is loaded, not what comes after
     try:
         knobs = dict(_knob(options.task, text) for text in options.knob)
         moments = train(options.task, knobs, options.seed, device=options.device)
@@ -36,13 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    command = f"python -m deformviz.training {options.task} --seed {options.seed}"
-    command += "".join(f" --knob {text!r}" for text in options.knob)
-    command += " --half" if options.half else ""
     out = options.out or f"{options.task}.safetensors"
-    replace(trained, origin=_origin(command)).save(out, half=options.half)
+    replace(trained, origin=origin).save(out, half=options.half)
     print(f"{out}: {_told(trained)}")
     return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command that makes the same again."""
+    knobs = "".join(f" --knob {text!r}" for text in options.knob)
+    half = " --half" if options.half else ""
+    return f"python -m deformviz.training {options.task} --seed {options.seed}{knobs}{half}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,7 +132,7 @@ def _commit() -> str:
 
 def _numbers(options: argparse.Namespace) -> int:
     if options.measure:
-        found = collect(told=lambda line: print(line, file=sys.stderr, flush=True))
-        write(found, _origin("python -m deformviz.training numbers --measure"))
+        origin = _origin("python -m deformviz.training numbers --measure")
+        write(collect(told=lambda line: print(line, file=sys.stderr, flush=True)), origin)
     print(table(read()))
     return 0

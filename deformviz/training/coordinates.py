@@ -113,20 +113,17 @@ class Grown(nn.Module):
 
 
 class Found(nn.Module):
-    """A picture to its square's place: layers that know where they are, and a mean over all."""
+    """A picture to its square's place: a layer that knows where it is, and the largest of all."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = CoordConv2d(3, width, 3, 2, 1)
-        self.rest = nn.Sequential(
-            nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, width, 1),
-            nn.ReLU(), nn.Conv2d(width, 2, 1),
-        )  # fmt: skip
+        self.first = CoordConv2d(3, width, 1)
+        self.head = nn.Linear(width, 2)
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, 3, 64, 64] to (y, x) in [-1, 1], [B, 2]."""
-        found: Tensor = self.rest(self.first(image))
-        return found.mean(dim=(2, 3))
+        found: Tensor = self.head(self.first(image).relu().amax(dim=(2, 3)))
+        return found
 
 
 class Strided(nn.Module):
@@ -150,7 +147,7 @@ def build(knobs: Knobs) -> dict[str, nn.Module]:
     if knobs["asked"] == TO_PIXEL:
         told: nn.Module = Tiled(32)
         return {"CoordConv": told, "plain": twin_of(told, Grown)}
-    told = Found(32)
+    told = Found(128)
     return {"CoordConv": told, "plain": twin_of(told, Strided)}
 
 

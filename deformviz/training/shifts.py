@@ -113,7 +113,7 @@ SHIFTS = Task(
     knobs={
         "shift_rate": Knob("the shifts' learning rate", (0.3, 1.0, 3.0, 10.0), 3.0),
         "start": Knob("shifts start", ("zero", "random"), "zero"),
-        "steps": Knob("steps", (100, 300, 600, 1200), 600),
+        "steps": Knob("steps", (100, 300, 600, 1200), 300),
     },
     draw=draw,
     held_out=held_out,

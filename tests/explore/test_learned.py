@@ -107,7 +107,8 @@ def test_drconv_reads_the_photo_by_learned_regions() -> None:
     assert s.output_size == (40, 32)
     assert s.region is not None
     assert s.input is not None
-    torch.testing.assert_close(s.input, 2 * torch.tensor(image).movedim(2, 0) / 255 - 1)
+    expected = torch.tensor(image).movedim(2, 0) / 127.5 - 1
+    torch.testing.assert_close(s.input, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ASKED)

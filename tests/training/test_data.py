@@ -188,11 +188,12 @@ def test_what_is_watched_is_the_place_of_what_is_white() -> None:
 def test_each_region_of_the_target_is_its_own_filter_of_the_picture() -> None:
     drawn = regions.filtered(generator(), 2)
     grey = drawn.input.mean(1, keepdim=True) - 0.5
-    for kind, name in enumerate(regions.KINDS):
-        filtered = F.conv2d(grey, kernel_weight(name, (3, 3))[None, None], padding=1)
+    for kind, (name, sign) in enumerate((("mean", 1), ("Sobel x", 1), ("mean", -1))):
+        filtered = sign * F.conv2d(grey, kernel_weight(name, (3, 3))[None, None], padding=1)
         here = drawn.about["kind"][:, None] == kind
         ratio = drawn.target[here] / filtered[here]
-        assert float(ratio.max() / ratio.min()) == pytest.approx(1, abs=1e-3)
+        assert float(ratio.min()) > 0
+        assert float(ratio.max() / ratio.min()) == pytest.approx(1, abs=1e-2)
 
 
 def test_agreement_is_of_the_best_names() -> None:

@@ -29,7 +29,7 @@ def test_a_shipped_file_is_small_and_says_where_it_comes_from(name: str) -> None
 
 
 def test_there_is_none_of_another_name() -> None:
-    with pytest.raises(ValueError, match="no trained network '../README': expected one of"):
+    with pytest.raises(ValueError, match=r"no trained network '../README': expected one of"):
         shipped("../README")
 
 

@@ -462,7 +462,8 @@ def junk(names: list[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[
 
 NUMBERS = st.integers().map(str) | st.floats().map(repr) | st.integers(0, 12).map(str)
 KNOWN = [
-    *OPERATORS, *KERNELS, *OFFSETS, *MASK_NAMES, *GUIDE_NAMES, *DIRECTIONS, *BORDERS, *OVERLAYS, "on",
+    *OPERATORS, *KERNELS, *OFFSETS, *MASK_NAMES, *GUIDE_NAMES,
+    *DIRECTIONS, *BORDERS, *OVERLAYS, "on",
 ]  # fmt: skip
 VALUES = st.one_of(
     st.text(),
