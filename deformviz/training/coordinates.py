@@ -147,7 +147,7 @@ def build(knobs: Knobs) -> dict[str, nn.Module]:
     if knobs["asked"] == TO_PIXEL:
         told: nn.Module = Tiled(32)
         return {"CoordConv": told, "plain": twin_of(told, Grown)}
-    told = Found(128)
+    told = Found(168)
     return {"CoordConv": told, "plain": twin_of(told, Strided)}
 
 

@@ -33,9 +33,13 @@ def variants(name: str) -> list[dict[str, Any]]:
     ("name", "knobs"), [(name, knobs) for name in TASKS for knobs in variants(name)]
 )
 def test_twins_have_equal_parameters(name: str, knobs: dict[str, Any]) -> None:
-    """The plain one has no fewer, and as few more as a width in whole channels allows."""
+    """The plain one has no fewer, and as few more as a width in whole channels allows.
+
+    That is a twentieth for the networks of glyphs, and more only where there are some hundreds.
+    """
     subject, plain = TASKS[name].build(TASKS[name].settle(knobs)).values()
-    assert count(subject) <= count(plain) <= 1.2 * count(subject)
+    most = 1.08 if name in ("scale", "shifts") else 1.3
+    assert count(subject) <= count(plain) <= most * count(subject)
 
 
 def test_the_twin_is_the_narrowest_that_is_as_large() -> None:
