@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -211,8 +211,9 @@ def tell(hour: Hour, quiet: list[list[float]], report: Report) -> None:
     """The rows of one size."""
     n, jobs = hour.people, hour.jobs
     good = [job for job in jobs if not job.error]
-    failed = len(jobs) - len(good)
-    report.add(_once(f"{n} people: requests that failed", failed, "", 0))
+    share = len(good) / max(1, len(jobs))
+    row = _once(f"{n} people: share of the jobs that succeeded", share, "", 1)
+    report.add(replace(row, better="more"))
     for error, count in Counter(job.error for job in jobs if job.error).most_common(3):
         report.note(f"{count} times: {error[:150]}")
     if len(good) < 2:
@@ -292,7 +293,6 @@ def measure(people: Sequence[int], seconds: float, report: Report) -> None:
             f"Chromium {browser.version}, {os.cpu_count()} cores, "
             f"load {os.getloadavg()[0]:.1f} before"
         )
-        print(f"{'':58} {'value':>10} {'spread':>16} {'target':>7}")
         pages = [new_page(browser, LISTENERS) for _ in range(PAGES)]
         for page in pages:
             open_photo(page, server.address, photo)

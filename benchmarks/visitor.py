@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+import paths  # noqa: F401  (where deformviz lies)
 
 from deformviz.web.asked import Asked
 
