@@ -48,11 +48,9 @@ class Visitor:
         self._http = httpx.Client(base_url=address, timeout=WAIT)
         self._session = secrets.token_hex(8)
         config = self._http.get("/config").raise_for_status().json()
-        self._ids = {
-            part["props"]["elem_id"]: part["id"]
-            for part in config["components"]
-            if part["props"].get("elem_id")
-        }
+        self._ids: dict[str, int] = {}
+        for part in config["components"]:  # of two with the same name, the Explore tab's is first
+            self._ids.setdefault(part["props"].get("elem_id") or "", part["id"])
         self._values = {part["id"]: part["props"].get("value") for part in config["components"]}
         self._asked = {name: self._values[self._ids[name]] for name in Asked.__dataclass_fields__}
         self._events = {
