@@ -66,7 +66,7 @@ def test_two_workers_count_what_one_process_counts(folder: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     done = subprocess.run(
         [sys.executable, "-c", CODE], cwd=folder, capture_output=True, text=True, check=False,
-        env={**environment, "PYTHONPATH": paths}, timeout=400,
+        env={**environment, "PYTHONPATH": paths}, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     seen, addresses = done.stdout.splitlines()[-2:]

@@ -71,7 +71,7 @@ def test_killed_again_and_again(folder: Path) -> None:
     assert counted == sorted(set(counted))  # further each time
     assert counted[-1] < 42
     process = started(folder)
-    first = int(process.communicate(timeout=120)[0].split()[0])
+    first = int(process.communicate(timeout=600)[0].split()[0])
     assert process.returncode == 0
     assert first == counted[-1]  # of what was counted, nothing ran again
     found = survey(folder / "net.pth", folder / "photos", state=state, **OWN)
