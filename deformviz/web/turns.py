@@ -97,7 +97,8 @@ class Turns:
                 )
             self._waiting += 1
             self._line[place] = ticket
-        future = self._thread.submit(copy_context().run, begun)  # the language, for one
+            # Still under the lock: the order of the line is that of the thread.
+            future = self._thread.submit(copy_context().run, begun)  # the language, for one
         future.add_done_callback(partial(self._left, place))
         return future
 
