@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +43,9 @@ SHAPES = (
     Shape(3, 256, 3), Shape(3, 512, 3), Shape(3, 512, 7), Shape(64, 56, 3), Shape(64, 128, 3),
     Shape(128, 64, 3, 8), Shape(256, 28, 3), Shape(256, 128, 3), Shape(512, 14, 3),
 )  # fmt: skip
+BESIDE = (Shape(64, 130, 3), Shape(3, 258, 3))
+"""Sizes just above a power of two, to which `grid_sample` rounds a map up; not in the means."""
+
 AUTO = {"cpu": "grid_sample", "cuda": "torchvision"}
 """What `backend="auto"` chooses, which is not measured twice."""
 
@@ -132,16 +135,3 @@ def one_call(shape: Shape, column: str, way: str) -> Callable[..., None]:
         run(*tensors)
 
     return call
-
-
-def regions() -> Iterator[tuple[int, int, int]]:
-    """DRConv: channels, size, and m."""
-    yield from [(3, 512, 4), (64, 64, 4), (64, 64, 8), (128, 32, 16)]
-
-
-def full_convolutions(x: Tensor, weight: Tensor, guide: Tensor) -> Tensor:
-    """DRConv as m full convolutions, of which each position keeps one, straight through."""
-    full = torch.stack([F.conv2d(x, w, padding=1) for w in weight[0]], dim=1)  # [1, m, O, h, w]
-    choice = F.one_hot(guide.argmax(dim=1), guide.shape[1]).movedim(-1, 1)  # [1, m, h, w]
-    soft = guide.softmax(dim=1)
-    return (full * (choice + soft - soft.detach())[:, :, None]).sum(dim=1)

@@ -2,11 +2,11 @@
 
     python benchmarks/operators.py [--quick] [--json FILE] [--device cuda]
 
-Four tables: deformable convolution in each backend against torchvision's operator, the copied
-pure-PyTorch code and a plain convolution as the floor; the geometric means; DRConv against m full
-convolutions; the five ways to shift. A ratio above 1 says how many times as fast as the reference,
-as the median of some rounds in which all took turns, with the least and the most in brackets. It
-takes minutes on a machine that does nothing else; on another one the brackets tell.
+Deformable convolution in each backend against torchvision's operator, the copied pure-PyTorch code
+and a plain convolution as the floor, at sizes above a power of two too; the geometric means; DRConv
+against m full convolutions; the five ways to shift. A ratio above 1 says how many times as fast as
+the reference, as the median of some rounds in which all took turns, with the least and the most in
+brackets. It takes minutes on a machine that does nothing else; on another one the brackets tell.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from functools import partial
 from statistics import median
 from typing import Any, get_args
 
+import dr_conv_rows
 import paths  # noqa: F401  (where deformviz lies)
 import torch
 import torchvision
+from dr_conv_rows import QUICK_ROWS, ROWS, Regions
 from measuring import WAYS, Memory, geometric_mean, in_turns, ratio
 from operator_rows import (
     AUTO,
+    BESIDE,
     QUICK,
     SHAPES,
     Shape,
     check,
     columns,
-    full_convolutions,
     one_call,
-    regions,
 )
 from rows import Report, Row, arguments, finish
 
-from deformviz.operators import dr_conv2d, spatial_shift
+from deformviz.operators import spatial_shift
 from deformviz.operators.spatial_shift import DIRECTIONS, Strategy
 
 ROUNDS, SECONDS = 5, 12.0
@@ -120,24 +121,37 @@ def means(cells: list[Cell]) -> list[Cell]:
     return found
 
 
-def dynamic(device: str, rounds: int) -> list[Cell]:
-    """DRConv against m full convolutions."""
+def dynamic(rows: Sequence[Regions], device: str, rounds: int) -> list[Cell]:
+    """DRConv against the faster way to write it as m full convolutions."""
     cells = []
-    print("\nDRConv against m full convolutions, gradient of the guide included")
-    for channels, size, m in regions():
-        random = torch.Generator().manual_seed(0)
-        shapes = [(1, channels, size, size), (1, m, channels, channels, 3, 3), (1, m, size, size)]
-        tensors = tuple(torch.randn(s, generator=random).to(device) for s in shapes)
-        for way, wrap in WAYS.items():
+    print("\nDRConv against m full convolutions, however written; target m / 2, and what the")
+    print("multiplications allow; last, one convolution as the floor")
+    for shape in rows:
+        dr_conv_rows.check(shape, device)
+        for way, guided, wrap in [
+            ("forward", False, WAYS["forward"]),
+            ("forward + backward, guide fixed", False, WAYS["forward + backward"]),
+            ("forward + backward", True, WAYS["forward + backward"]),
+        ]:
+            hold = dr_conv_rows.fixed if way.endswith("fixed") else dr_conv_rows.learned
             functions = {
-                "m convolutions": wrap(full_convolutions),
-                "dr_conv2d": wrap(lambda x, w, guide: dr_conv2d(x, w, guide, padding=1)),
+                name: wrap(hold(function))
+                for name, function in [
+                    *dr_conv_rows.peers(guided).items(),
+                    ("dr_conv2d", dr_conv_rows.ours),
+                    ("one convolution", dr_conv_rows.one_convolution),
+                ]
             }
-            times = in_turns(functions, tensors, rounds, SECONDS)
-            cell = {"channels": channels, "size": size, "regions": m, "way": way}
-            cell |= _timed(times, "dr_conv2d", "m convolutions")
+            times = in_turns(functions, shape.tensors(device), rounds, SECONDS)
+            peer = min(dr_conv_rows.peers(guided), key=lambda name: median(times[name]))
+            cell = {"shape": str(shape), "way": way, "peer": peer}
+            cell |= {"target": shape.regions / 2, "most": dr_conv_rows.most(shape.regions, guided)}
+            cell |= {"one_convolution_milliseconds": median(times["one convolution"])}
+            cell |= _timed(times, "dr_conv2d", peer)
             cells.append(cell)
-            print(f"  {channels:4} × {size:3}², m = {m:2}, {way:19} {_time(cell)}", flush=True)
+            least = f"{cell['one_convolution_milliseconds']:8.1f} ms"
+            goal = f"of {cell['target']:.0f}, {cell['most']:4.1f}"
+            print(f"  {shape!s:31} {way:31} {_time(cell)} {goal} {least}", flush=True)
     return cells
 
 
@@ -174,13 +188,16 @@ def rows(report: Report, quick: bool, device: str = "cpu") -> None:
         f'{torchvision.__version__}; backend="auto" is {AUTO[device]}'
     )
     cells = deformable(QUICK if quick else SHAPES, device, rounds)
-    whole, dr_conv, shifted = means(cells), dynamic(device, rounds), shifts(device, rounds)
-    report.details |= {"deformable": cells, "means": whole, "dr_conv": dr_conv, "shifts": shifted}
+    whole = means(cells)
+    beside = deformable(BESIDE[:1] if quick else BESIDE, device, rounds)
+    dr_conv = dynamic(QUICK_ROWS if quick else ROWS, device, rounds)
+    report.details |= {"deformable": cells, "means": whole, "beside_a_power_of_two": beside}
+    report.details |= {"dr_conv": dr_conv, "shifts": shifts(device, rounds)}
     print()
     for cell in whole:
         if cell["column"] in (AUTO[device], "compile=True"):
             report.add(_mean_row(cell, cells))
-    for way in WAYS:
+    for way in dict.fromkeys(cell["way"] for cell in dr_conv):
         ratios = [cell["ratio"]["middle"] for cell in dr_conv if cell["way"] == way]
         title = f"dr_conv2d, {way}: times as fast as m convolutions"
         report.add(_faster(title, ratios))

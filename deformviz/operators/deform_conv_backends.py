@@ -48,16 +48,21 @@ def choose(call: Call) -> Backend:
     return "grid_sample" if call.input.device.type == "cpu" else "embedding_bag"
 
 
-def run(call: Call, backend: Backend, compile: bool) -> Tensor:
-    """Compute the convolution without its bias: [B, O, h, w].
-
-    Raises:
-        ValueError: a backend of another name, or one to compile that is not.
-    """
+def check_choice(backend: Backend, compile: bool) -> None:
+    """ValueError for a backend of another name, or one to compile that is not."""
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {get_args(Backend)}, got {backend!r}")
     if compile and backend != "auto":
         raise ValueError(f'compile=True needs backend="auto", got {backend!r}, which is eager')
+
+
+def run(call: Call, backend: Backend, compile: bool) -> Tensor:
+    """Compute the convolution without its bias: [B, O, h, w].
+
+    Raises:
+        ValueError: as `check_choice`.
+    """
+    check_choice(backend, compile)
     chosen = choose(call) if backend == "auto" else backend
     if chosen == "torchvision":
         return _torchvision(call)

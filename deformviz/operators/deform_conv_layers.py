@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..geometry import Kernel, Pair, as_pair, one_image
 from ..sampling import Sampling
 from .deform_conv import deform_conv2d, deform_conv2d_sampling, split_mask
+from .deform_conv_backends import Backend, check_choice
 
 MaskActivation = Literal["sigmoid", "2sigmoid", "softmax"]
 
@@ -24,6 +25,7 @@ class DeformConv2d(nn.Module):
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias: as in
             `torch.nn.Conv2d`.
         offset_groups: G; each group of input channels is moved by offsets of its own.
+        backend, compile: by which means, as in `deform_conv2d`.
 
     Example:
         >>> layer = DeformConv2d(8, 16, 3, padding=1)
@@ -42,8 +44,14 @@ class DeformConv2d(nn.Module):
         groups: int = 1,
         bias: bool = True,
         offset_groups: int = 1,
+        *,
+        backend: Backend = "auto",
+        compile: bool = False,
     ) -> None:
         super().__init__()
+        check_choice(backend, compile)
+        self.backend: Backend = backend
+        self.compiled = compile
         if in_channels % offset_groups:
             raise ValueError(
                 f"offset_groups must divide in_channels, got {offset_groups} and {in_channels}"
@@ -79,7 +87,7 @@ class DeformConv2d(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, C, H, W] to [B, O, h, w]."""
-        return deform_conv2d(*self._arguments(input))
+        return deform_conv2d(*self._arguments(input), backend=self.backend, compile=self.compiled)
 
     @torch.no_grad()
     def sampling(self, input: Tensor, index: int = 0) -> Sampling:
@@ -113,10 +121,13 @@ class ModulatedDeformConv2d(DeformConv2d):
         bias: bool = True,
         offset_groups: int = 1,
         mask_activation: MaskActivation = "sigmoid",
+        *,
+        backend: Backend = "auto",
+        compile: bool = False,
     ) -> None:
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
-            offset_groups,
+            offset_groups, backend=backend, compile=compile,
         )  # fmt: skip
         self.mask_activation = mask_activation
         self.mask_conv = self._zero_conv(in_channels, offset_groups * self.kernel.taps)
