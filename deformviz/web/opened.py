@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from torch import nn
 
@@ -16,8 +15,9 @@ from ..geometry import once
 from ..inspection import Inspection, LayerInspection, LayerRun, NetworkRun, Series
 from ..sampling import Sampling
 from .bounded import Bounded
+from .own_copy import OwnCopy
 
-MOST_BYTES = 2**30
+MOST_BYTES = 2**31
 MOST_KEPT = 200
 
 LET_GO = "What was open has been let go, as others opened theirs: open the files again."
@@ -28,14 +28,14 @@ class OpenFile:
     """One file.
 
     Attributes:
-        path: of the upload.
+        copy: of the upload, which goes with this.
         name: its own, without its folder.
         inspection: its layers by the weights alone; None where the file names no weights.
         run: the network on a photo, where the file can be run.
         network: the live network that runs, where it is not the file itself.
     """
 
-    path: Path
+    copy: OwnCopy
     name: str
     inspection: Inspection | None
     run: NetworkRun | None = None
@@ -123,7 +123,7 @@ class Opened:
 
     @property
     def memory(self) -> int:
-        """Bytes of all records."""
+        """Bytes of all records, and of the files' copies on the disk."""
         tensors = {
             once(tensor).data_ptr(): once(tensor).nbytes
             for file in self.files
@@ -131,7 +131,7 @@ class Opened:
             if sampling is not None
             for tensor in sampling.known().values()
         }
-        return sum(tensors.values())
+        return sum(tensors.values()) + sum(file.copy.size for file in self.files)
 
 
 class Openings:

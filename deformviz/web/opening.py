@@ -32,6 +32,7 @@ from ..inspection.printable import printable
 from ..sampling import Sampling
 from .asked import whole
 from .opened import Opened, OpenFile
+from .own_copy import OwnCopy
 from .slots import child_slot
 
 MOST_FILES = 32
@@ -119,13 +120,14 @@ def _check_amount(paths: Sequence[str]) -> None:
 
 
 def _read(path: Path) -> OpenFile:
+    copy = OwnCopy(path)
     try:
         with child_slot():
-            return OpenFile(path, path.name, inspect_checkpoint(path, limits=READ))
+            return OpenFile(copy, path.name, inspect_checkpoint(copy.path, limits=READ))
     except CheckpointError:
         if path.suffix.lower() != ".onnx":
             raise
-        return OpenFile(path, path.name, None)  # a graph may have its weights in nodes of its own
+        return OpenFile(copy, path.name, None)  # a graph may have its weights in nodes of its own
 
 
 def _check_rows(file: OpenFile) -> None:
@@ -162,7 +164,7 @@ def run_on_photo(file: OpenFile, on: OnPhoto) -> NetworkRun:
             file.network, pixels, normalisation=on.normalisation
         )
     else:
-        samplings = _run_file(file.path, pixels, on.normalisation)
+        samplings = _run_file(file.copy.path, pixels, on.normalisation)
     layers = [row.layer for row in file.found]
     return inspect_network(samplings, pixels, file.name, layers=layers)
 

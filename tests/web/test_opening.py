@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +20,8 @@ from deformviz.checkpoints import RunLimits
 from deformviz.inspection import Inspection, inspect_network
 from deformviz.web import opening, slots
 from deformviz.web.opened import Opened, OpenFile, Openings
-from deformviz.web.opening import OnPhoto, open_files
+from deformviz.web.opening import OnPhoto, open_files, read_otherwise
+from deformviz.web.own_copy import OwnCopy
 
 SMALL = OnPhoto(side=64)
 
@@ -201,12 +204,35 @@ def test_what_cannot_be_run_is_shown_by_its_weights_where_they_tell(
 # -------------------------------------------------------------------------------- what is kept
 
 
+def test_what_is_open_outlives_its_upload(tmp_path: Path) -> None:
+    """Gradio has one file for equal uploads: it touches it, replaces it, and deletes it in time."""
+    upload = tmp_path / "net.pth"
+    weights = {
+        "c.conv_offset.weight": torch.randn(18, 4, 3, 3),
+        "c.weight": torch.randn(4, 4, 3, 3),
+    }
+    torch.save(weights, upload)
+    opened = open_files([str(upload)], OnPhoto())
+    copy = opened.shown.copy.path
+    assert copy.read_bytes() == upload.read_bytes()
+    assert opened.memory >= upload.stat().st_size
+    os.utime(upload)
+    layer = opened.shown.found[0].layer
+    assert read_otherwise(opened, layer).shown.names == ["c"]
+    upload.unlink()
+    assert read_otherwise(opened, layer).shown.names == ["c"]
+    del opened, layer
+    gc.collect()
+    assert not copy.exists()
+
+
 def opened_of(side: int) -> Opened:
     """A run whose record has 4 * side^2 bytes of input, and a little more."""
     sampling = Sampling.regular("net", Kernel.of(1), (side, side), input=torch.zeros(1, side, side))
     run = inspect_network([sampling], np.zeros((side, side, 3), np.uint8), "net")
+    empty = OwnCopy(Path(os.devnull))
     inspection: Any = None
-    return Opened((OpenFile(Path("net"), "net", inspection, run),))
+    return Opened((OpenFile(empty, "net", inspection, run),))
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
