@@ -60,7 +60,7 @@ def of_regions(net: nn.Module, knobs: Knobs) -> dict[str, float]:
     recorded = [watch(net, image[None])[0].region for image in batch.input]
     assert any(isinstance(module, DRConv2d) for module in net.modules())
     regions = torch.stack([region for region in recorded if region is not None])
-    return {"agreement of guide and regions": agreement(regions, batch.about["kind"])}
+    return {"guide, agreement with regions": agreement(regions, batch.about["kind"])}
 
 
 def of_shifts(net: nn.Module, knobs: Knobs) -> dict[str, float]:

@@ -108,10 +108,37 @@ def mean_and_spread(values: list[float]) -> str:
 
 
 def table(numbers: Numbers) -> str:
-    """Markdown: a row for each thing measured."""
-    rows = ["| task | measured | mean ± spread over seeds |", "|---|---|---|"]
+    """Markdown: for each run, tables of what was measured of the same things.
+
+    Example:
+        >>> print(table({"run": {"a, x": [1.0, 2.0], "a, y": [2.0, 2.0], "b, x": [0.0, 0.0]}}))
+        **run**
+        <BLANKLINE>
+        |  | x | y |
+        |---|---|---|
+        | a | 1.50 ± 0.71 | 2.00 ± 0.00 |
+        <BLANKLINE>
+        |  | x |
+        |---|---|
+        | b | 0.00 ± 0.00 |
+    """
+    parts = []
     for run, found in numbers.items():
-        rows += [
-            f"| {run} | {name} | {mean_and_spread(values)} |" for name, values in found.items()
-        ]
-    return "\n".join(rows)
+        rows: dict[str, dict[str, str]] = {}
+        for name, each in found.items():
+            row, _, column = name.rpartition(", ")
+            rows.setdefault(row, {})[column] = mean_and_spread(each)
+        alike = dict.fromkeys(tuple(cells) for cells in rows.values())
+        tables = [_table(rows, columns) for columns in alike]
+        parts.append("\n\n".join([f"**{run}**", *tables]))
+    return "\n\n".join(parts)
+
+
+def _table(rows: Mapping[str, Mapping[str, str]], columns: tuple[str, ...]) -> str:
+    """Of the rows that have just these columns."""
+    lines = [
+        ["", *columns],
+        *([row, *c.values()] for row, c in rows.items() if tuple(c) == columns),
+    ]
+    text = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([text[0], "|---" * len(lines[0]) + "|", *text[1:]])

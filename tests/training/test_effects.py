@@ -42,7 +42,7 @@ def test_shifts_leave_zero_to_all_sides() -> None:
 
 
 def test_a_guide_finds_regions_that_nobody_showed_it() -> None:
-    agreement = measured(last("regions", {"steps": 300}))["agreement of guide and regions"]
+    agreement = measured(last("regions", {"steps": 300}))["guide, agreement with regions"]
     assert agreement > 0.8  # by chance, three regions agree by little more than a third
 
 
