@@ -20,7 +20,7 @@ from torchvision.utils import flow_to_image
 import deformviz
 from deformviz.analysis import log_edges
 from deformviz.viewer import ViewState, bundle
-from deformviz.viewer.bundle import STATIC, markup, script, style
+from deformviz.viewer.bundle import STATIC, bundled, markup, script, style
 
 MODULES = sorted(path.name for path in STATIC.glob("*.js"))
 IMPORT = re.compile(r"^import\b.*?\bfrom '\./(?P<name>.*?)';$", re.MULTILINE | re.DOTALL)
@@ -65,7 +65,8 @@ def test_the_modules_are_found() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_is_in_the_script_once_and_after_what_it_imports(name: str) -> None:
-    whole = filled(script())
+    lessons = filled(bundled("lessons.js", "deformvizLessons", ("mountLessons",)))
+    whole = lessons if name.startswith("lesson") else filled(script())
     assert whole.count(body(name)) == 1
     for needed in imported(name):
         assert whole.index(body(needed)) < whole.index(body(name)), needed
@@ -110,7 +111,7 @@ def test_it_is_a_script_that_defines_one_name(tmp_path: Path) -> None:
 def test_everything_is_inside_one_function() -> None:
     lines = script().strip().splitlines()
     assert lines[:2] == ["(() => {", "'use strict';"]
-    assert lines[-2:] == ["window.deformviz = { ask, mount, mountEarly, mountInPage, t };", "})();"]
+    assert lines[-2:] == ["window.deformviz = { ask, mount, mountEarly, mountInPage, t, viewMounted };", "})();"]
 
 
 # What Python and the browser share
