@@ -1,11 +1,12 @@
 """What shipped networks learned, in place of something made up: their last layer, on any photo.
 
-The layer reads the network's own features, not the photo; `image_map` lays them over it.
+A deformable layer reads the network's own features, which `image_map` lays over the photo.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import torch
@@ -36,7 +37,8 @@ def uses_network(settings: Settings) -> bool:
 
 def last_layer(operator: str, x: Tensor) -> Sampling:
     """Run an operator's network on an image [1, 3, H, W] and record its last layer."""
-    return watch(_network(NETWORKS[operator], str(x.device)), x)[-1]
+    recorded = watch(_network(NETWORKS[operator], str(x.device)), x)
+    return replace(recorded[-1], name=operator)
 
 
 @lru_cache(maxsize=8)

@@ -29,7 +29,7 @@ class Strength:
 
 OFFSETS: dict[str, Strength] = {
     **{name: Strength(row.unit, row.maximum, row.default) for name, row in FIELDS.items()},
-    LEARNED: Strength("times what was learned", 2, 1),
+    LEARNED: Strength("times", 2, 1),
 }
 """What offsets there are to choose from."""
 
@@ -42,7 +42,7 @@ class Settings:
     """Everything that a run depends on beside the image.
 
     Where offsets, mask or guide map are "learned", a shipped network runs on the image, and what is
-    shown is its last layer: with its kernel, its weights, and its own features as the input.
+    shown is its last layer, with its kernel, its weights and its own input.
 
     Attributes:
         operator: one of `deformviz.explore.OPERATORS`.

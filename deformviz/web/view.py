@@ -18,7 +18,7 @@ from ..viewer.scene import channels, output_caption, scene
 
 _LEARNED_NOTE = (
     "the last layer of a network that ships with deformviz: kernel, stride, dilation and weights "
-    "are its own, and it reads its own features"
+    "are its own"
 )
 
 
