@@ -31,7 +31,7 @@ def view_part(
         "id": identity(run),
         "status": status(run),
         "notes": [*photo.notes, *([_LEARNED_NOTE] if run.learned else [])],
-        "outputCaption": _output_caption(run),
+        "outputCaption": picture_caption(run),
         "channels": channels(run.sampling) if run.learned else channel_names(run.sampling),
     }
 
@@ -62,7 +62,8 @@ def status(run: Exploration) -> str:
     return f"{sampling.name}, {kernel}{size}, {run.device.upper()}, {run.milliseconds:.0f} ms"
 
 
-def _output_caption(run: Exploration) -> str:
+def picture_caption(run: Exploration) -> str:
+    """How the output became a picture."""
     assert run.sampling.output is not None
     outputs = run.sampling.output.shape[0]
     said = [f"mean of the {outputs // 3} shifted copies"] if outputs > 3 else []

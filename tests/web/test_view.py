@@ -204,7 +204,8 @@ def test_names_from_outside_stay_plain_text() -> None:
 
 
 def test_a_check_that_fails_is_said_to() -> None:
-    run = replace(ran("Convolution"), checking=lambda: (Check("equals <b>itself</b>", 0.5),))
+    failed = Check("equals <b>itself</b>", 0.5)
+    run = replace(ran("Convolution"), checking=lambda sampling: (failed,))
     (badge,) = checks_part(run)
     assert badge == {"claim": "equals <b>itself</b>", "difference": 0.5, "passed": False}
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from deformviz import Kernel, Sampling
 from deformviz.analysis import findings
-from deformviz.explore import OPERATORS, Settings, explore
+from deformviz.explore import LEARNED, OPERATORS, Settings, explore
 from deformviz.images import ImageError, Photo, decode
 from deformviz.inspection import inspect_network
 from deformviz.inspection.told import told_of_run, told_of_weights
@@ -23,12 +23,12 @@ from deformviz.viewer.scene import caption
 from deformviz.web import link
 from deformviz.web.asked import Asked, five_ways
 from deformviz.web.checkpoint_jobs import epochs_opened
-from deformviz.web.view import output_caption, status
+from deformviz.web.view import picture_caption, status, view_part
 from deformviz.words import say, speaking
 
 NAMES = re.compile(
-    "Deformable Conv|DRConv|CoordConv|Active Shift|CycleFC|conv2d|deform_conv2d|torch.roll|"
-    "torchvision|roll|slice|depthwise|grid_sample|CPU|NaN|EXIF|px|ms|MiB|Dai|MB|sigmoid|softmax|dy|dx"
+    "deformviz|Deformable Conv|DRConv|CoordConv|Active Shift|CycleFC|conv2d|deform_conv2d|"
+    "torch.roll|torchvision|roll|slice|depthwise|grid_sample|CPU|NaN|EXIF|px|ms|MiB|Dai|MB|sigmoid|softmax|dy|dx"
 )
 IMAGE = np.random.default_rng(0).integers(0, 255, (80, 90, 3), dtype=np.uint8)
 FIRST = Asked(
@@ -64,10 +64,22 @@ def test_a_run_is_told(operator: str) -> None:
         run = explore(IMAGE, settings)
         for text in [check.claim for check in run.checks]:
             assert left_in_english(text) == ""
-        for text in (status(run), output_caption(run), caption(run.sampling)):
+        for text in (status(run), picture_caption(run), caption(run.sampling)):
             assert [left_in_english(part) for part in parts(text)] == [""] * len(parts(text))
         for name, _, meaning in facts_part(run.sampling):
             assert left_in_english(name) == left_in_english(meaning) == ""
+
+
+@pytest.mark.parametrize(
+    "asked", [{"field": LEARNED, "mask": LEARNED}, {"operator": "DRConv", "guide": LEARNED}]
+)
+def test_a_learned_layer_is_told(asked: dict[str, str]) -> None:
+    run = explore(IMAGE, Settings(**asked))  # type: ignore[arg-type]
+    photo = Photo(IMAGE, (80, 90), ())
+    texts = [*view_part(run, photo)["notes"], *(check.claim for check in run.checks)]
+    assert len(texts) == 3
+    for text in [*texts, *parts(picture_caption(run)), *parts(status(run))]:
+        assert left_in_english(text) == "", text
 
 
 def test_the_five_shifts_are_told() -> None:
