@@ -192,6 +192,7 @@ def quantity(words: str, place: Place) -> float:
         ValueError: there is no such quantity, or not of this record.
 
     Example:
+        >>> import torch
         >>> from deformviz.operators import conv2d_sampling
         >>> s = conv2d_sampling(torch.ones(1, 1, 5, 5), torch.ones(1, 1, 3, 3))
         >>> quantity("sum", Place(s, 1, 1)), quantity("base y 8", Place(s, 1, 1))
