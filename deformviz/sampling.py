@@ -300,9 +300,18 @@ class Sampling:
         if not isinstance(header, dict) or header.get("format") != _FORMAT:
             raise ValueError(f"{name} holds no Sampling: expected a file that Sampling.save wrote")
         try:
-            return cls(**_from_header(header), **tensors)
+            return cls.of(header, tensors)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{name} holds a damaged Sampling: {error!r}") from error
+
+    @classmethod
+    def of(cls, header: dict[str, Any], tensors: dict[str, Any]) -> Sampling:
+        """The record whose `header()` and `tensors()` these are, as one that came over a pipe.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are of no record.
+        """
+        return cls(**_from_header(header), **tensors)
 
 
 def _from_header(header: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -51,6 +51,7 @@ class Moment:
         scores: of each network, by name; the first is what the lesson is about.
         samplings: where the first network's layers read the task's probe picture, in the order of
             their calls.
+        answer: what the first network says of the probe, on the CPU; None where nobody asked.
         trained: of the last moment, what came out; None before.
     """
 
@@ -61,6 +62,7 @@ class Moment:
     scores: dict[str, Score]
     samplings: tuple[Sampling, ...]
     trained: Trained | None = None
+    answer: torch.Tensor | None = None
 
 
 def train(
@@ -71,6 +73,7 @@ def train(
     device: torch.device | str = "cpu",
     moments: int = MOMENTS,
     equal_time: bool = False,
+    weights: bool = False,
 ) -> Iterator[Moment]:
     """Train a task's networks.
 
@@ -83,6 +86,7 @@ def train(
         moments: so many are yielded beside the first, which is before the first step.
         equal_time: train a third network, too: the plain one, with so many more steps that it takes
             the processor time of the first.
+        weights: whether every moment has `trained`, and not the last one alone.
 
     Yields:
         Moments; the last one, also of a stopped training, has `trained`.
@@ -107,7 +111,14 @@ def train(
     start = time.perf_counter()
     done = 0
     looked = {round(i * steps / moments) for i in range(1, moments)}
-    yield _moment(row, settled, networks, scored, 0, steps, start)
+
+    def look(last: bool = False) -> Moment:
+        seen = _moment(row, settled, networks, scored, done, steps, start)
+        if not (last or weights):
+            return seen
+        return replace(seen, trained=Trained.of(task, settled, seed, done, networks, seen.scores))
+
+    yield look()
     while done < steps and not stop():
         batch = row.draw(settled, generator, row.batch).to(device)
         for learner in learners.values():
@@ -117,11 +128,8 @@ def train(
             longer.step(more, done / steps)
         done += 1
         if done in looked and done < steps:
-            yield _moment(row, settled, networks, scored, done, steps, start)
-    last = _moment(row, settled, networks, scored, done, steps, start)
-    yield Moment(
-        **{**vars(last), "trained": Trained.of(task, settled, seed, done, networks, last.scores)}
-    )
+            yield look()
+    yield look(last=True)
 
 
 class _Learner:
@@ -182,10 +190,19 @@ def _moment(
     start: float,
 ) -> Moment:
     scores = {name: score(task, net, scored) for name, net in networks.items()}
-    samplings = watch(next(iter(networks.values())), task.watched(task.probe(knobs), knobs))
+    first, probe = next(iter(networks.values())), task.watched(task.probe(knobs), knobs)
+    samplings, answer = watch(first, probe), answered(first, probe)
     seconds = time.perf_counter() - start
     remaining = seconds / step * (steps - step) if step else float("nan")
-    return Moment(step, steps, seconds, remaining, scores, samplings)
+    return Moment(step, steps, seconds, remaining, scores, samplings, answer=answer)
+
+
+@torch.no_grad()
+def answered(net: nn.Module, input: torch.Tensor) -> torch.Tensor:
+    """What a network says of an input [1, ...], on the CPU."""
+    net.eval()
+    output: torch.Tensor = net(input.to(next(net.parameters()).device))
+    return output.cpu()
 
 
 @torch.no_grad()

@@ -130,9 +130,14 @@ def groups(net: nn.Module, knobs: Knobs, rate: float) -> list[dict[str, object]]
     ]
 
 
+def probe_batch() -> Batch:
+    """The picture of 96 x 96 on which learning is watched, with what is known of it."""
+    return filtered(torch.Generator().manual_seed(3), 1, 2 * SIDE)
+
+
 def probe(knobs: Knobs) -> np.ndarray:
     """A picture of 96 x 96 with all three tints: uint8."""
-    image = filtered(torch.Generator().manual_seed(3), 1, 2 * SIDE).input[0]
+    image = probe_batch().input[0]
     return (image.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
 
 
