@@ -33,13 +33,20 @@ def script(language: Language = "en") -> str:
     constants = (
         f"const PALETTES = {json.dumps(_palettes(), separators=(',', ':'))};\n"
         f"const EDGES = {json.dumps(log_edges())};\n"
-        f"const LANGUAGE = {json.dumps(language)};\n"
-        f"const CATALOGUE = {json.dumps(catalogue(language), ensure_ascii=False)};\n"
-        f"const PATTERNS = {json.dumps(patterns(language), ensure_ascii=False)};\n"
+        f"{words_for(language)}"
         f"const FIRST_STATE = {json.dumps(ViewState().json())};\n"
     )
     exports = ("ask", "mount", "mountEarly", "mountInPage", "t", "viewMounted")
     return bundled(ENTRY, "deformviz", exports, constants)
+
+
+def words_for(language: Language) -> str:
+    """The constants with which a script speaks a language."""
+    return (
+        f"const LANGUAGE = {json.dumps(language)};\n"
+        f"const CATALOGUE = {json.dumps(catalogue(language), ensure_ascii=False)};\n"
+        f"const PATTERNS = {json.dumps(patterns(language), ensure_ascii=False)};\n"
+    )
 
 
 def bundled(entry: str, name: str, exports: Sequence[str], constants: str = "") -> str:
@@ -61,13 +68,18 @@ def bundled(entry: str, name: str, exports: Sequence[str], constants: str = "") 
 @lru_cache
 def markup(language: Language = "en") -> str:
     """The viewer's HTML, the same for every picture."""
+    return told_markup(_source("viewer.html"), language)
+
+
+def told_markup(html: str, language: Language) -> str:
+    """HTML of ours with its words in a language."""
 
     def told(found: re.Match[str]) -> str:
         before, text, after = found.groups()
         return f"{before}{say(text)}{after}"
 
     with speaking(language):
-        return _SAID.sub(told, _WORDS.sub(told, _source("viewer.html")))
+        return _SAID.sub(told, _WORDS.sub(told, html))
 
 
 def style() -> str:

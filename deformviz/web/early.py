@@ -65,8 +65,9 @@ def head(language: Language = "en") -> str:
     )
     if language != "en":
         script += _GRADIOS_WORDS.replace("WORDS", (_STATIC / "gradio_words.js").read_text("utf-8"))
-    # The lessons' style is of the page as a whole, too, which Gradio's way to styles would forbid.
-    styles = "".join((_STATIC / f"{name}.css").read_text("utf-8") for name in ("early", "lessons"))
+    # The style of tabs with selectors that Gradio's way to styles would forbid is here, too.
+    names = ("early", "lessons", "train")
+    styles = "".join((_STATIC / f"{name}.css").read_text("utf-8") for name in names)
     return (
         f"<style>{bundle.style()}{styles}</style>"
         f'<template id="deformviz-viewer">{bundle.markup(language)}</template>'

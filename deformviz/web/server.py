@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from .. import examples
 from ..images import decode, to_data_uri
+from ..training.runs import Runs
 from ..viewer import bundle
 from ..words import LANGUAGES, Language, say, speaking
 from . import (
@@ -21,6 +22,8 @@ from . import (
     lessons_tab,
     numbers,
     tidy,
+    train_server,
+    train_tab,
     viewer,
 )
 from .early import Early
@@ -55,7 +58,10 @@ def _lay_out(page: gr.Blocks, device: str) -> dict[str, Any]:
             checkpoint_tab.build()
         with gr.Tab(say("Lessons"), elem_id="lessons-tab"):
             lessons_tab.build()
-    page.load(None, js=lessons_tab.OPEN_BY_LINK, api_visibility="private")
+        with gr.Tab(say("Train"), elem_id="train-tab"):
+            train_tab.build()
+    for tab in (lessons_tab, train_tab):
+        page.load(None, js=tab.OPEN_BY_LINK, api_visibility="private")
     return controls
 
 
@@ -105,6 +111,7 @@ def launch(
                 *numbers.ROUTES,
                 *asking.routes(device),
                 *lesson_server.routes(library),
+                *train_server.routes(Runs(device)),
             ],
             "middleware": [Middleware(Early)],
         },

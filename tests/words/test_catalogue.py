@@ -28,7 +28,8 @@ PACKAGE = Path(deformviz.__file__).parent
 FILE = PACKAGE / "words" / "static" / "zh.toml"
 STATIC = PACKAGE / "viewer" / "static"
 SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
-MARKUP = (STATIC / "viewer.html").read_text(encoding="utf-8")
+PAGES = (STATIC / "viewer.html", PACKAGE / "web" / "static" / "train.html")
+MARKUP = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 TREES = {
     path: ast.parse(path.read_text(encoding="utf-8"))
     for path in PACKAGE.rglob("*.py")

@@ -30,7 +30,7 @@ export class Comparison {
     viewer.b.reset(scene);
     this.show(true);
     const [kh, kw] = view.header.kernel_size;
-    viewer.part('name-b').textContent = `B${t(': ')}${t(view.header.name)}${t(', ')}${kh} × ${kw}`;
+    viewer.part('name-b').textContent = `B${t(': ')}${view.called ?? t(view.header.name)}${t(', ')}${kh} × ${kw}`;
     viewer.part('name-b').title = tEach(view.status);
     await viewer.b.image.draw(view.grounds.image, viewer.a.image.asked);
     if (!scene.ready) await viewer.loader.load(viewer.b);

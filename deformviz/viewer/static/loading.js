@@ -75,9 +75,12 @@ export class Loader {
     this.abort?.abort();
     if (side === viewer.a) this.abort = abort;
     const tell = (came) => { this.line.textContent = t('offsets: {came} of {size} MB', { came: megabytes(came), size: megabytes(data.size) }); };
-    tell(0);
     try {
-      scene.attach(await loadTensors(data, tell, abort.signal));
+      if (!scene.ready) {
+        tell(0);
+        scene.attach(await loadTensors(data, tell, abort.signal));
+        viewer.drawAll();
+      }
     } catch (error) {
       if (error.name !== 'AbortError') {
         this.line.textContent = t('The numbers could not be loaded: {reason}. Change any control to run again.', { reason: error.message });
@@ -85,7 +88,6 @@ export class Loader {
       return;
     }
     this.line.textContent = '';
-    viewer.drawAll();
     viewer.root.dataset.ready = data.id;
     if (side === viewer.a) this.loadChecks(scene);
     await inIdleTime(scene.buildIndex(), () => !viewer.sides.includes(side) || side.scene !== scene);

@@ -104,7 +104,7 @@ function mountAddresses(view, base) {
 /** The page's address is the state; what is not the viewer's, such as Gradio's theme, stays in it. */
 function shareInAddress(query) {
   const url = new URL(window.location.href);
-  if (url.searchParams.has('lesson')) return; // the address is a lesson's
+  if (['lesson', 'train'].some((name) => url.searchParams.has(name))) return; // the address is another tab's
   const others = [...url.searchParams].filter(([name]) => name.startsWith('__'));
   url.search = new URLSearchParams([...others, ...new URLSearchParams(query)]).toString();
   window.history.replaceState(window.history.state, '', url);

@@ -109,8 +109,10 @@ export class Viewer {
   sceneOf(view) {
     const { scene } = this.a;
     if (scene && scene.view.data.id === view.data.id) return Object.assign(scene, { view });
-    this.a.reset(new Scene(view));
-    return this.a.scene;
+    const found = new Scene(view);
+    if (view.data.tensors) found.attach(view.data.tensors); // they were brought before
+    this.a.reset(found);
+    return found;
   }
 
   /** Keep the pin on its place of the image when the output's size changes. */
