@@ -12,7 +12,9 @@ from torch import Tensor
 
 from ..figures.colors import index_rgb
 from ..figures.views import as_picture
+from ..geometry import once
 from ..images import to_data_uri
+from ..sampling import Sampling
 from ..training import TASKS, Moment, task_of
 from ..training.pictures import pictures
 from ..training.recorded import read
@@ -20,6 +22,7 @@ from ..training.runs import Run, Runs
 from ..viewer import ViewState
 from ..viewer.scene import kernel_reach
 from ..viewer.stack import Stack
+from ..viewer.state import OVERLAYS
 from .numbers import Kept, downloads_part, numbers_part
 
 EXAMPLE = "example"
@@ -113,11 +116,18 @@ def moment_part(run: Run, index: int) -> dict[str, Any]:
         layer["id"] = f"{run.name} | {moment.step} | {each.sampling.name}"
         layer["status"] = f"step {moment.step} of {moment.steps}, {layer['status']}"
         layer["downloads"] = downloads_part(each)
+        layer["overlays"] = _overlays(each.sampling, layer["overlays"])
     told["pictures"] = pictures_part(run, moment)
     if run.name == EXAMPLE:
         told["start"] = _ON_THE_LARGE_ONE
     del told["state"]  # the viewer keeps its own: pin, zoom and overlay
     return told
+
+
+def _overlays(sampling: Sampling, known: list[str]) -> list[str]:
+    """Those that a layer will have once its offsets have left zero, too: what is chosen stays."""
+    learns = once(sampling.offset).shape[-1] > 1
+    return [n for n in OVERLAYS if n in known or (learns and n in ("field colours", "magnitude"))]
 
 
 def pictures_part(run: Run, moment: Moment) -> list[dict[str, str]]:

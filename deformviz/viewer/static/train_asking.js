@@ -22,7 +22,7 @@ export function stateWords(run) {
     case 'stopping': return t('is being stopped');
     case 'failed': return t(run.problem);
     case 'stopped': return last ? t('stopped at step {step} of {steps}', { step: last.step, steps: last.steps }) : t('stopped before it began');
-    default: return t(run.recorded ? 'recorded: {steps} steps in {time}' : '{steps} steps in {time}', { steps: last.step, time: duration(last.seconds) });
+    default: return t(run.recorded ? 'recorded: {steps} steps' : '{steps} steps in {time}', { steps: last.step, time: duration(last.seconds) });
   }
 }
 
