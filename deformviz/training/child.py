@@ -77,8 +77,8 @@ def _words(error: Exception, memory_bytes: int | None) -> str:
         return str(error)
     text = str(error)
     if isinstance(error, MemoryError) or "alloc" in text or "memory" in text:
-        room = "" if memory_bytes is None else f", more than {memory_bytes / 2**30:.3g} GB"
-        return (
-            f"This training asks for more memory than it may have{room}. Choose a smaller kernel."
-        )
+        if memory_bytes is None:
+            return "This training asks for more memory than there is. Choose a smaller kernel."
+        room = f"{memory_bytes / 2**30:.3g} GB"
+        return f"This training asks for more than {room} of memory. Choose a smaller kernel."
     return f"The training failed: {text.splitlines()[0] if text else type(error).__name__}"

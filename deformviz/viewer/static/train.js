@@ -64,7 +64,7 @@ class Train {
       this.tasks = tasks;
       this.knobs = new Knobs(this.part('knobs'), tasks, () => this.onKnobs());
       const refused = asked.task ? this.knobs.choose(asked.task, asked.knobs) : [];
-      if (refused.length) this.problem(t('The link\'s {names} have no such value here, and are as by default.', { names: refused.join(', ') }));
+      if (refused.length) this.problem(t('In the link, {names} has no such value here: it is as by default.', { names: refused.join(', ') }));
       this.tellAddress();
       if (example) this.add(example);
     } catch (error) {
