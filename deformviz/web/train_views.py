@@ -29,7 +29,7 @@ EXAMPLE = "example"
 """The name of the recorded run that the page opens on."""
 _ON_THE_LARGE_ONE = {"y": 16, "x": 22, "pinned": True}
 """What the viewer opens with: a position on the probe's large glyph."""
-_RECORDED = Path(__file__).resolve().parents[2] / "assets" / "trained" / "scale.run.safetensors"
+_RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded" / "scale.safetensors"
 
 
 def tasks_part() -> list[dict[str, Any]]:

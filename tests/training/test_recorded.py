@@ -12,7 +12,7 @@ import torch
 from deformviz.training import Moment, recorded, task_of, train, watch
 from deformviz.training.recorded import read, record
 
-SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "trained" / "scale.run.safetensors"
+SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "recorded" / "scale.safetensors"
 
 
 def test_the_probe_is_seen_as_by_the_network_itself(
