@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from deformviz import device
 from deformviz.lessons import LessonError
 from deformviz.web import server
+from deformviz.web.tidy import MOST_MIB
 from deformviz.web.turns import MOST_WAITING
 
 
@@ -32,6 +33,13 @@ def main() -> None:
         metavar="N",
         help="how many jobs may wait, %(default)s by default; one more is refused with a message",
     )
+    parser.add_argument(
+        "--keep",
+        type=_at_least_one,
+        default=MOST_MIB,
+        metavar="MIB",
+        help="of runs, photos and checkpoints that are kept at most, %(default)s by default",
+    )
     parser.add_argument("--browser", action="store_true", help="open the page in a browser")
     parser.add_argument(
         "--lessons", action="append", default=[], type=Path, metavar="FOLDER",
@@ -49,6 +57,7 @@ def main() -> None:
             options.port,
             options.queue,
             options.lessons,
+            options.keep,
             root_path=options.root_path,
             inbrowser=options.browser,
         )

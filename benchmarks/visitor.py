@@ -27,12 +27,14 @@ class Job:
         kind: what was done.
         seconds: from the request to its whole answer.
         places: what the server said of the place among those that wait: (place, length).
+        size: bytes of the numbers that came, as many as the server keeps of the run.
         error: what went wrong, or empty.
     """
 
     kind: str
     seconds: float = 0.0
     places: list[tuple[int, int]] = field(default_factory=list)
+    size: int = 0
     error: str = ""
 
 
@@ -41,7 +43,7 @@ class Visitor:
 
     Example:
         >>> Visitor("http://127.0.0.1:7860").change(strength=3.0)  # doctest: +SKIP
-        Job(kind='change', seconds=0.2, places=[], error='')
+        Job(kind='change', seconds=0.2, places=[], size=6266880, error='')
     """
 
     def __init__(self, address: str) -> None:
@@ -108,6 +110,7 @@ class Visitor:
             return
         data = answer.json()["view"]["data"]
         numbers = self._http.get(data["url"])
+        job.size = len(numbers.content)
         if numbers.status_code != 200 or len(numbers.content) < data["size"]:
             job.error = f"numbers: {numbers.status_code} with {len(numbers.content)} bytes"
 

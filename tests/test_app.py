@@ -31,6 +31,7 @@ def test_help_names_the_options() -> None:
         "--port",
         "--root-path",
         "--queue",
+        "--keep",
         "--browser",
         "--lessons",
     ):

@@ -58,6 +58,12 @@ class Bounded(Generic[Key, Value]):
         """Bytes of all that is kept."""
         return self._held
 
+    def bound(self, most_bytes: int) -> None:
+        """Keep at most so many bytes from now on."""
+        with self._lock:
+            self._most_bytes = most_bytes
+            self._make_room()
+
     def get(self, key: Key) -> Value | None:
         """What is kept under the key, or None."""
         with self._lock:
@@ -70,8 +76,7 @@ class Bounded(Generic[Key, Value]):
             self._drop(key)
             self._kept[key] = (value, size, self._clock())
             self._held += size
-            while len(self._kept) > 1 and self._too_much():
-                self._drop(next(iter(self._kept)))
+            self._make_room()
             self._drop_idle()
 
     def drop(self, key: Key) -> None:
@@ -120,6 +125,10 @@ class Bounded(Generic[Key, Value]):
         self._kept[key] = (value, size, self._clock())
         self._kept.move_to_end(key)
         return value
+
+    def _make_room(self) -> None:
+        while len(self._kept) > 1 and self._too_much():
+            self._drop(next(iter(self._kept)))
 
     def _too_much(self) -> bool:
         return self._held > self._most_bytes or len(self._kept) > self._most

@@ -169,6 +169,10 @@ class Openings:
         """Let it go."""
         self._held.drop(name or "")
 
+    def bound(self, most_bytes: int) -> None:
+        """Keep at most so many bytes from now on."""
+        self._held.bound(most_bytes)
+
     def sweep(self) -> None:
         """Let go what nobody has looked at in time."""
         self._held.sweep()

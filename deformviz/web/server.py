@@ -71,6 +71,7 @@ def launch(
     port: int | None = None,
     waiting: int = MOST_WAITING,
     lessons: Sequence[Path] = (),
+    keep: int = tidy.MOST_MIB,
     **options: Any,  # noqa: ANN401
 ) -> gr.Blocks:
     """Serve the page.
@@ -81,6 +82,7 @@ def launch(
         port: None takes 7860 or the next that is free.
         waiting: how many jobs of a kind may wait; the next one is refused with a message.
         lessons: folders of lessons beside the app's own.
+        keep: MiB of runs, photos and checkpoints that are kept for those who may ask again.
         options: for `gr.Blocks.launch`, e.g. `prevent_thread_lock=True`.
 
     Raises:
@@ -91,6 +93,7 @@ def launch(
     page = build(device)
     bound(page, waiting)
     DEVICE.bound(waiting)
+    tidy.bound(keep)
     tidy.start()
     page.launch(
         server_name=host,

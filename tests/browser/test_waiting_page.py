@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
+import gradio as gr
 import pytest
 from explore_page import ExplorePage
 from gradio import processing_utils
-from playwright.sync_api import Browser
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
 from tabs import DESKTOP, explore_page
 
 from deformviz.web import server as web
@@ -29,6 +33,8 @@ class Busy:
     page: ExplorePage
     go: threading.Event
     threads: ThreadPoolExecutor
+    served: gr.Blocks
+    url: str
 
     def strength(self, value: float) -> None:
         self.page.page.locator("#strength input[type=number]").fill(str(value))
@@ -55,16 +61,17 @@ def busy(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
     served = web.launch("cpu", port=port, waiting=PLACES, prevent_thread_lock=True, quiet=True)
     go = threading.Event()
     context = browser.new_context(viewport=DESKTOP)
     try:
         with (
-            explore_page(context, f"http://127.0.0.1:{port}") as page,
+            explore_page(context, url) as page,
             ThreadPoolExecutor() as pool,
         ):
             page.open(image="cat", side=64)
-            yield Busy(page, go, pool)
+            yield Busy(page, go, pool, served, url)
             go.set()
     finally:
         go.set()
@@ -92,3 +99,55 @@ def test_who_finds_no_place_is_told_and_the_picture_stays(busy: Busy) -> None:
     until(lambda: DEVICE._waiting == 0)
     busy.strength(8)
     busy.page.wait_for("toward edges 8")
+
+
+FULL = {
+    "": ("Busy", "The server is busy: 0 jobs are waiting already. What you had is still here"),
+    "/zh": ("服务器繁忙", "服务器正忙：已有 0 个任务在等待。已有的内容仍在：请一分钟后再试。"),
+}
+"""The toast's title and words, by the page's path."""
+
+
+def choose(page: Page, name: str) -> None:
+    """Another of a dropdown's."""
+    page.locator(f"#{name} input").click()
+    page.get_by_role("option").locator("visible=true").last.click()
+
+
+@pytest.mark.parametrize("language", FULL)
+def test_no_control_of_the_checkpoint_tab_is_told_in_other_words_that_the_line_is_full(
+    busy: Busy, language: str, tmp_path: Path
+) -> None:
+    page = busy.page.page
+    page.goto(busy.url + language)
+    page.get_by_role("tab").nth(1).click()
+    viewer = page.locator("#checkpoint-viewer .dv-viewer")
+    expect(viewer).to_have_attribute("data-view", re.compile("made-up"), timeout=WAIT)
+    page.locator("#made-up-epochs").click()  # several files, so that all controls are there
+    page.locator("#files").wait_for(timeout=WAIT)
+    shown = viewer.get_attribute("data-view")
+    (tmp_path / "a.pth").write_bytes(b"")
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    controls: dict[str, Callable[[], None]] = {
+        "button": lambda: page.locator("#made-up-network").click(),
+        "button of several": lambda: page.locator("#compare-files").click(),
+        "table": lambda: page.locator("#layers tbody tr").first.click(),
+        "radio": lambda: page.locator("#files label").first.click(),
+        "dropdown": lambda: choose(page, "measure"),
+        "dropdown of many": lambda: choose(page, "family"),
+        "number": lambda: page.locator("#offset_groups input").fill("2"),
+        "upload": lambda: page.locator("#checkpoint-file input[type=file]").set_input_files(
+            tmp_path / "a.pth"
+        ),
+    }
+    busy.served._queue.max_size = 0
+    title, words = FULL[language]
+    toast = page.locator(".toast-body")
+    for name, use in controls.items():
+        use()
+        expect(toast, name).to_have_count(1, timeout=WAIT)
+        expect(toast.locator(".toast-title"), name).to_have_text(title, timeout=WAIT)
+        expect(toast.locator(".toast-message-text"), name).to_contain_text(words)
+        toast.get_by_test_id("toast-close").click()
+        expect(toast, name).to_have_count(0, timeout=WAIT)
+        assert viewer.get_attribute("data-view") == shown, name
