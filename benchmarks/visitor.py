@@ -38,18 +38,28 @@ class Job:
     error: str = ""
 
 
+def config_of(address: str) -> dict[str, Any]:
+    """What a server's page is made of."""
+    found = httpx.get(f"{address}/config", timeout=WAIT).raise_for_status()
+    return dict(found.json())
+
+
 class Visitor:
     """A session of its own.
+
+    Args:
+        address: of the server.
+        config: what `config_of` gives; of many visitors, each would ask for the same.
 
     Example:
         >>> Visitor("http://127.0.0.1:7860").change(strength=3.0)  # doctest: +SKIP
         Job(kind='change', seconds=0.2, places=[], size=6266880, error='')
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, config: dict[str, Any] | None = None) -> None:
         self._http = httpx.Client(base_url=address, timeout=WAIT)
         self._session = secrets.token_hex(8)
-        config = self._http.get("/config").raise_for_status().json()
+        config = config or config_of(address)
         self._ids: dict[str, int] = {}
         for part in config["components"]:  # of two with the same name, the Explore tab's is first
             self._ids.setdefault(part["props"].get("elem_id") or "", part["id"])
@@ -60,6 +70,7 @@ class Visitor:
             for dependency in config["dependencies"]
             for target, event in dependency["targets"]
         }
+        self._endpoints = {each["api_name"]: each for each in config["dependencies"]}
 
     def close(self) -> None:
         """Go away."""
@@ -86,6 +97,19 @@ class Visitor:
         self._values[self._ids["checkpoint-file"]] = [self._upload(path.name, path.read_bytes())]
         self._fire(job, "checkpoint-file", "upload")
         return self._done(job, start)
+
+    def numbers(self, **controls: Any) -> tuple[Job, bytes]:  # noqa: ANN401
+        """Ask for a run's numbers as a program does, and download them: an .npz file."""
+        job, start = Job("numbers"), time.perf_counter()
+        endpoint = self._endpoints["sampling"]
+        names = {i: name for name, i in self._ids.items() if name in self._asked}
+        data = [controls.get(names.get(i, ""), self._values[i]) for i in endpoint["inputs"]]
+        output = self._join(job, endpoint["id"], data)
+        content = b""
+        if not job.error:
+            path = output["data"][0]["path"]
+            content = self._http.get(f"/gradio_api/file={path}").raise_for_status().content
+        return self._done(job, start), content
 
     def _done(self, job: Job, start: float) -> Job:
         job.seconds = time.perf_counter() - start
@@ -131,12 +155,18 @@ class Visitor:
     def _fire(self, job: Job, name: str, event: str) -> dict[str, Any]:
         """An event of a component, through the queue."""
         dependency = self._events[self._ids[name], event]
+        data = [self._values[i] for i in dependency["inputs"]]
+        return self._join(job, dependency["id"], data, self._ids[name])
+
+    def _join(
+        self, job: Job, function: int, data: list[Any], trigger: int | None = None
+    ) -> dict[str, Any]:
         asked = {
-            "fn_index": dependency["id"],
-            "data": [self._values[i] for i in dependency["inputs"]],
+            "fn_index": function,
+            "data": data,
             "session_hash": self._session,
             "event_data": None,
-            "trigger_id": self._ids[name],
+            "trigger_id": trigger,
         }
         joined = self._http.post("/gradio_api/queue/join", json=asked)
         if joined.status_code != 200:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import html
+import math
 import tempfile
 import webbrowser
 from abc import ABC, abstractmethod
@@ -24,6 +25,9 @@ from .facts import about
 from .scene import scene
 from .state import ViewState
 from .wire import to_bytes
+
+_PIECE = 4 * 2**20
+"""Characters of an element of numbers: a multiple of 4, which base64 makes of 3 bytes."""
 
 
 class Page(ABC):
@@ -137,9 +141,16 @@ def described(
 
 
 def _packed(name: str, data: bytes) -> str:
-    """A file as an element of the page; without a time in it, the same page is the same file."""
+    """A file as elements of the page; without a time in it, the same page is the same file.
+
+    In pieces, each of whole bytes, as a browser takes an element in without doing anything else.
+    """
     text = base64.b64encode(gzip.compress(data, compresslevel=1, mtime=0)).decode("ascii")
-    return f'<script type="application/octet-stream" id="{name}">{text}</script>'
+    return "".join(
+        f'<script type="application/octet-stream" id="{name}{f"+{i}" if i else ""}">'
+        f"{text[i * _PIECE : (i + 1) * _PIECE]}</script>\n"
+        for i in range(max(1, math.ceil(len(text) / _PIECE)))
+    )
 
 
 def _as_script(view: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from ..figures.views import as_picture, check_image, display_range, input_pixels
 from ..images import to_data_uri
 from ..sampling import Sampling
 from .state import OVERLAYS
+from .wire import rounded
 
 _SAMPLES = 64
 """Positions per axis that the kernel's reach is taken from."""
@@ -67,6 +68,7 @@ def scene(
         "dotSize": largest_dot(sampling.taps),
         "overlays": overlays(sampling),
         "channels": channels(sampling),
+        "rounded": rounded(sampling),
         "reading": _reading(sampling, y, x),
     }
 

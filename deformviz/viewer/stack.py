@@ -136,6 +136,8 @@ class Stack(Page):
         first = described(sampling, self.image, state, uri)
         view = {**first, "id": f"{i} {sampling.name}", **told}
         view["notes"] = [*view["notes"], *([note] if note else [])]
+        if note:  # which speaks of all numbers
+            view["rounded"] = ""
         if self.image is not None and i > 0:
             del view["grounds"]["image"]  # the first layer's: the photo is sent once
         return view

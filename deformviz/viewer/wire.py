@@ -52,6 +52,16 @@ def wire_size(sampling: Sampling, *, half_above: int = HALF_ABOVE, all_half: boo
     )
 
 
+def rounded(sampling: Sampling, *, half_above: int = HALF_ABOVE) -> str:
+    """What a page is to say of offsets that `to_bytes` rounds, or nothing."""
+    if 4 * once(sampling.offset).numel() <= half_above:
+        return ""
+    return (
+        "offsets rounded to half precision, to 3 digits: they would take more than "
+        f"{half_above >> 20} MiB"
+    )
+
+
 def _held(sampling: Sampling) -> dict[str, Tensor]:
     return {
         name: once(tensor.detach()) if name in _SENT_ONCE else tensor.detach()

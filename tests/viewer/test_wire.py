@@ -15,7 +15,7 @@ from torch import Tensor
 
 from deformviz import Kernel, Sampling
 from deformviz.explore import OPERATORS, Settings, explore
-from deformviz.viewer.wire import to_bytes, wire_size
+from deformviz.viewer.wire import rounded, to_bytes, wire_size
 
 REGULAR = ("Convolution", "DRConv", "CoordConv")
 ITEM_BYTES = {"F32": 4, "F16": 2, "I32": 4}
@@ -251,3 +251,14 @@ def test_numbers_that_are_not_finite_are_sent_as_they_are() -> None:
         sent = load(to_bytes(s, half_above=limit))["offset"].reshape(-1)[:3].tolist()
         assert sent[0] != sent[0]
         assert sent[1:] == [float("inf"), -float("inf")]
+
+
+def test_offsets_that_are_rounded_are_told_of() -> None:
+    s = attention()
+    bytes_ = 4 * s.offset.numel()
+    for limit, kind in ((bytes_ - 1, "F16"), (bytes_, "F32")):
+        sent, _ = head(to_bytes(s, half_above=limit))
+        assert sent["offset"]["dtype"] == kind
+        assert bool(rounded(s, half_above=limit)) == (kind == "F16")
+    grid = Sampling.regular("grid", Kernel.of(3, padding=1), (64, 64))
+    assert rounded(grid, half_above=8) == "", "one value is sent once, however many stand for it"

@@ -9,10 +9,15 @@ import { t } from './words.js';
  * @param progress is told how many bytes have come.
  */
 export async function loadTensors(data, progress, signal) {
-  if (data.element) return readTensors(await unpack(document.getElementById(data.element).textContent));
+  if (data.element) return readTensors(await collected(unpacked(data.element), data.size, progress));
   const response = await answer(data.url, { signal, priority: 'low' });
-  const bytes = new Uint8Array(Number(response.headers.get('Content-Length')));
-  const reader = response.body.getReader();
+  return readTensors(await collected(response.body, Number(response.headers.get('Content-Length')), progress));
+}
+
+/** All bytes of a stream that has so many. */
+async function collected(stream, size, progress) {
+  const bytes = new Uint8Array(size);
+  const reader = stream.getReader();
   let came = 0;
   for (;;) {
     const { done, value } = await reader.read();
@@ -21,7 +26,7 @@ export async function loadTensors(data, progress, signal) {
     came += value.length;
     progress(came);
   }
-  return readTensors(bytes.buffer);
+  return bytes.buffer;
 }
 
 export async function loadJSON(url) {
@@ -34,11 +39,19 @@ async function answer(url, options) {
   return response;
 }
 
-/** Base64 of a gzip file. */
-async function unpack(text) {
-  const response = await fetch(`data:application/octet-stream;base64,${text.trim()}`);
-  const plain = response.body.pipeThrough(new DecompressionStream('gzip'));
-  return new Response(plain).arrayBuffer();
+/** What a gzip file in the page holds: base64 in elements `id`, `id+1`, … , one at a time. */
+function unpacked(id) {
+  let next = 0;
+  const packed = new ReadableStream({
+    async pull(stream) {
+      const piece = document.getElementById(next ? `${id}+${next}` : id);
+      next += 1;
+      if (!piece) { stream.close(); return; }
+      const response = await fetch(`data:application/octet-stream;base64,${piece.textContent.trim()}`);
+      stream.enqueue(new Uint8Array(await response.arrayBuffer()));
+    },
+  });
+  return packed.pipeThrough(new DecompressionStream('gzip'));
 }
 
 /** Walk a generator to its end without ever holding the page up; `stopped` ends it early. */

@@ -70,7 +70,7 @@ function drawDownloads(viewer, downloads) {
 /** Write all that a view says in words. */
 export function writeRun(viewer, view) {
   const texts = {
-    status: tEach(view.status), notes: view.notes.map((note) => t(note)).join(' · '), caption: tEach(view.caption), 'output-caption': tEach(view.outputCaption),
+    status: tEach(view.status), notes: [...view.notes, view.rounded].filter(Boolean).map((note) => t(note)).join(' · '), caption: tEach(view.caption), 'output-caption': tEach(view.outputCaption),
   };
   for (const [name, text] of Object.entries(texts)) viewer.part(name).textContent = text;
   viewer.root.classList.toggle('dv-no-output', view.channels.output.length === 0);

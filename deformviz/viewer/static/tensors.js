@@ -35,6 +35,13 @@ export class Tensor {
   }
 }
 
+/** Float16 by their bits as numbers; a loop, as `from` would hold the page up for 20 times as long. */
+function singles(halves) {
+  const numbers = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i += 1) numbers[i] = HALF[halves[i]];
+  return numbers;
+}
+
 /** {name: Tensor} of a file's bytes. */
 export function readTensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
@@ -48,7 +55,7 @@ export function readTensors(buffer) {
     const half = entry.dtype === 'F16';
     // Offsets are many and stay packed; the others are read where a look-up would be slow.
     tensors[name] = half && name !== 'offset'
-      ? new Tensor(Float32Array.from(data, (bits) => HALF[bits]), entry.shape) : new Tensor(data, entry.shape, half);
+      ? new Tensor(singles(data), entry.shape) : new Tensor(data, entry.shape, half);
   }
   return tensors;
 }
