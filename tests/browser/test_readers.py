@@ -55,6 +55,18 @@ def assert_tap_colors(shade: np.ndarray, sampling: Sampling, weight: np.ndarray)
     np.testing.assert_allclose(shade[alone][:, :3], colors[tap[alone]], atol=2)
 
 
+def test_a_file_of_many_numbers_has_the_same_readers(
+    open_run: OpenRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deformviz.viewer.page._PIECE", 4096)  # they come in some hundred pieces
+    found = run(SETTINGS[-1])
+    viewer = open_run(found)
+    assert viewer.root.evaluate("(root) => document.getElementById('numbers+50') !== null")
+    viewer.hover(IMAGE, 20, 30)
+    viewer.wait_text("output-caption", "pixel 20, 30")
+    assert_shaded(viewer, found.sampling, (20, 30))
+
+
 @pytest.mark.parametrize("settings", SETTINGS, ids=["random", "one in nine", "shift", "groups"])
 def test_exactly_the_readers_of_a_pixel_are_shaded(open_run: OpenRun, settings: Settings) -> None:
     sampling = run(settings).sampling

@@ -156,6 +156,19 @@ def test_attributes_run_nothing() -> None:
 # What it holds
 
 
+@pytest.mark.parametrize("most", [64, 1000])
+def test_many_numbers_come_in_pieces(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr("deformviz.viewer.page._PIECE", most)
+    page = Page(View(small()).html())
+    count = len(page.texts("script", type="application/octet-stream"))
+    assert count > 1
+    pieces = [page.text("script", id=f"numbers+{i}" if i else "numbers") for i in range(count)]
+    assert max(map(len, pieces)) <= most
+    # Each by itself, as the browser reads them.
+    content = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
+    assert gzip.decompress(content) == to_bytes(small())
+
+
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_numbers_are_the_records(operator: str) -> None:
     s = run(operator, field="random", mask="random")

@@ -33,6 +33,7 @@ from deformviz.viewer.bundle import script
 from deformviz.web import server as web
 from deformviz.web.asked import Asked
 from deformviz.web.explore_tab import FIRST, FIRST_IMAGE, FIRST_SIDE, FIRST_STATE
+from deformviz.words import LANGUAGES
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -576,23 +577,25 @@ def test_a_link_is_answered_with_what_to_do(served: Served, endpoint: str, schem
 
 
 def opened(served: Served) -> Any:
-    """What the viewer shows when the page is opened."""
+    """What the viewer shows when the English page, which comes first, is opened."""
     components = httpx.get(f"{served.url}config").json()["components"]
-    (viewer,) = [c for c in components if c["props"].get("elem_id") == "viewer"]
-    return viewer["props"]
+    viewers = [c for c in components if c["props"].get("elem_id") == "viewer"]
+    assert len(viewers) == len(LANGUAGES)
+    return viewers[0]["props"]
 
 
 def test_the_page_and_its_scripts_are_served_from_here(served: Served) -> None:
-    page = httpx.get(served.url)
-    assert page.status_code == 200
-    (path,) = re.findall(r"'(/deformviz-static/viewer\.js\?v=\w+)'", page.text)
-    answer = httpx.get(served.url.rstrip("/") + path)
-    assert answer.status_code == 200
-    assert answer.content == script().encode()
+    for path, language in (("", "en"), ("zh", "zh")):
+        page = httpx.get(served.url + path, follow_redirects=True)
+        assert page.status_code == 200
+        (path,) = re.findall(r"'(/deformviz-static/\w+/viewer\.js\?v=\w+)'", page.text)
+        answer = httpx.get(served.url.rstrip("/") + path)
+        assert answer.status_code == 200
+        assert answer.content == script(language).encode()
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "immutable" in answer.headers["cache-control"]  # its address has a tag of it
-    for name in ("style.css", "../server.py", "", "mount.js"):
+    for name in ("style.css", "../server.py", "", "mount.js", "viewer.js", "xx/viewer.js"):
         assert httpx.get(f"{served.url}deformviz-static/{name}").status_code == 404
 
 
