@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deformviz.training.numbers import read, table
 from deformviz.web import server
 from deformviz.web.explore_tab import FIRST
 
@@ -73,6 +74,17 @@ def test_every_path_in_the_readme_is_there() -> None:
     named = re.findall(r"`((?:assets|benchmarks|deformviz|tests)/[\w./]+)`", README)
     assert linked
     assert [path for path in linked + named if not (ROOT / path).exists()] == []
+
+
+def test_the_numbers_of_trainings_are_those_that_were_measured() -> None:
+    measured = table(read())
+    rows = [line for line in README.splitlines() if line.startswith("|") and "±" in line]
+    assert len(rows) == 6
+    assert [row for row in rows if row not in measured.splitlines()] == []
+    said = dict(re.findall(r"(CoordConv) gets ([0-9.]+ ± [0-9.]+) right", README))
+    _, _, quadrant = measured.partition("**coordinates, quadrant**")
+    line = next(line for line in quadrant.splitlines() if line.startswith("| CoordConv"))
+    assert line.split("|")[-2].strip() == said["CoordConv"]
 
 
 def test_every_make_target_in_the_readme_is_there() -> None:
