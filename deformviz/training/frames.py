@@ -51,7 +51,7 @@ def to_bytes(moment: Moment) -> bytes:
     What is one value expanded is sent once.
 
     Example:
-        >>> nothing = Moment(0, 9, 0.5, math.nan, {"plain": Score(2.5, 0.25)}, ())
+        >>> nothing = Moment(0, 9, 0.5, 60.0, {"plain": Score(2.5, 0.25)}, ())
         >>> from_bytes(to_bytes(nothing)).scores["plain"].loss
         2.5
     """
