@@ -57,14 +57,17 @@ def test_taps_begin_to_spread_with_the_object() -> None:
 def test_effective_dilation_grows_with_the_object_over_five_seeds() -> None:
     """Table 2 of arXiv 1703.06211: it grows from small to large objects, by more than it varies.
 
-    Half of the steps are enough for the last layer alone; that the others follow is tested on the
-    numbers of whole trainings, see `test_shipped`.
+    Offsets learn at the rate of all else here, ten times the papers', so that half of the steps are
+    enough; what whole trainings at the papers' rate gave is tested in `test_shipped`.
     """
-    runs = [measured(last("scale", {"steps": 250}, seed)) for seed in range(5)]
-    small, large, ground = (
-        [run[f"dilation, layer 3, {name}"] for run in runs] for name in ("small", "large", "ground")
-    )
-    for other in (small, ground):
-        growth = [a - b for a, b in zip(large, other, strict=True)]
-        assert fmean(growth) > stdev(growth)
-        assert min(growth) > 0
+    knobs = {"steps": 250, "offset_rate": 1.0}
+    runs = [measured(last("scale", knobs, seed)) for seed in range(5)]
+    for layer in (2, 3):
+        small, large, ground = (
+            [run[f"dilation, layer {layer}, {name}"] for run in runs]
+            for name in ("small", "large", "ground")
+        )
+        for other in (small, ground):
+            growth = [a - b for a, b in zip(large, other, strict=True)]
+            assert fmean(growth) > stdev(growth)
+            assert min(growth) > 0
