@@ -28,7 +28,7 @@ COPY requirements.txt ./
 RUN pip install --extra-index-url "$TORCH_INDEX" -r requirements.txt "onnxruntime>=1.31"
 
 COPY app.py ./
-COPY assets/images ./assets/images
+COPY assets ./assets
 COPY deformviz ./deformviz
 
 USER 1000

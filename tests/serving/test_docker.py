@@ -103,6 +103,7 @@ def test_torch_comes_from_an_index_that_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("path", "sent"),
     [("app.py", True), ("deformviz/web/server.py", True), ("assets/images/cat.jpg", True),
+     ("assets/trained/scale.safetensors", True), ("assets/recorded/scale.safetensors", True),
      ("deformviz/web/static/style.css", True), ("tests/conftest.py", False), (".git/HEAD", False),
      ("deformviz/__pycache__/cli.cpython-312.pyc", False), ("assets/screenshot.jpg", False),
      (".venv/bin/python", False), ("shared/secret.pth", False)],

@@ -33,5 +33,5 @@ def test_its_port_is_the_containers() -> None:
 def test_what_is_to_be_copied_there_is_there() -> None:
     text = (ROOT / "docs" / "serving.md").read_text().partition("## On Hugging Face Spaces")[2]
     named = re.findall(r"`([\w./]+)`", text.partition("copy it there with")[2])
-    assert named == ["app.py", "requirements.txt", "Dockerfile", "assets/images", "deformviz"]
+    assert named == ["app.py", "requirements.txt", "Dockerfile", "assets", "deformviz"]
     assert all((ROOT / name).exists() for name in named)
