@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from plain_asked import ASKED as PLAIN
 
 from deformviz import examples
 from deformviz.analysis import ShiftResult, compare_strategies
@@ -23,36 +24,12 @@ from deformviz.explore import OPERATORS, Exploration, Settings, explore
 from deformviz.geometry import once
 from deformviz.images import ImageError
 from deformviz.web import asked as web
-from deformviz.web.asked import Asked, five_ways, run
+from deformviz.web.asked import five_ways, run
 from deformviz.web.bounded import Bounded
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (23, 18, 3), dtype=np.uint8)
 
-ASKED = Asked(
-    photo=None,
-    example="cat",
-    side=48,
-    operator="Deformable Conv v2",
-    kernel_height=3,
-    kernel_width=3,
-    stride=1,
-    dilation=1,
-    weights="mean",
-    field="wave",
-    strength=3.0,
-    offset_groups=1,
-    mask="radial",
-    mask_strength=1.0,
-    guide="by colour",
-    regions=4,
-    generated=False,
-    radius=True,
-    coordinate_weight=0.3,
-    directions="up, down, left, right",
-    strategy="slice",
-    border="zero",
-    seed=0,
-)
+ASKED = replace(PLAIN, side=48)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from httpx import Response
 from PIL import Image
+from plain_asked import ASKED
 from safetensors.torch import load
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -28,31 +29,6 @@ from deformviz.web.asking import read_asked, read_question
 from deformviz.web.changes import CHANGES
 from deformviz.web.turns import Turns
 
-ASKED = Asked(
-    photo=None,
-    example="cat",
-    side=64,
-    operator="Deformable Conv v2",
-    kernel_height=3,
-    kernel_width=3,
-    stride=1,
-    dilation=1,
-    weights="mean",
-    field="wave",
-    strength=3.0,
-    offset_groups=1,
-    mask="radial",
-    mask_strength=1.0,
-    guide="by colour",
-    regions=4,
-    generated=False,
-    radius=True,
-    coordinate_weight=0.3,
-    directions="up, down, left, right",
-    strategy="slice",
-    border="zero",
-    seed=0,
-)
 NAMES = list(Asked.__dataclass_fields__)
 
 

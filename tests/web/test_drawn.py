@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from plain_asked import ASKED
 from safetensors.torch import load
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -26,32 +27,6 @@ from deformviz.web.link import Link, from_query
 from deformviz.web.numbers import ROUTES, Shelf
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (23, 18, 3), dtype=np.uint8)
-
-ASKED = Asked(
-    photo=None,
-    example="cat",
-    side=64,
-    operator="Deformable Conv v2",
-    kernel_height=3,
-    kernel_width=3,
-    stride=1,
-    dilation=1,
-    weights="mean",
-    field="wave",
-    strength=3.0,
-    offset_groups=1,
-    mask="radial",
-    mask_strength=1.0,
-    guide="by colour",
-    regions=4,
-    generated=False,
-    radius=True,
-    coordinate_weight=0.3,
-    directions="up, down, left, right",
-    strategy="slice",
-    border="zero",
-    seed=0,
-)
 
 
 @pytest.fixture(autouse=True)
