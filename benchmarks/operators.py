@@ -34,13 +34,24 @@ from operator_rows import (
     columns,
     one_call,
 )
-from rows import Report, Row, arguments, finish
+from rows import Report, Row, arguments, finish, once_row
 
 from deformviz.operators import spatial_shift
 from deformviz.operators.spatial_shift import DIRECTIONS, Strategy
 
 ROUNDS, SECONDS = 5, 12.0
 """So many rounds for a row, fewer (but two) where they would take longer than so many seconds."""
+
+DYNAMIC_WAYS = [
+    ("forward", False, WAYS["forward"]),
+    ("forward + backward, guide fixed", False, WAYS["forward + backward"]),
+    ("forward + backward, guide learns", True, WAYS["forward + backward"]),
+]
+
+TARGETS = {"forward": 2.5, "forward + backward": 8.0}
+"""Of the geometric means against torchvision's operator, eagerly, on a processor."""
+COMPILED_TARGETS = {"forward": 3.5}
+MOST_MEMORY = 1.25
 
 Cell = dict[str, Any]
 
@@ -128,31 +139,34 @@ def dynamic(rows: Sequence[Regions], device: str, rounds: int) -> list[Cell]:
     print("multiplications allow; last, one convolution as the floor")
     for shape in rows:
         dr_conv_rows.check(shape, device)
-        for way, guided, wrap in [
-            ("forward", False, WAYS["forward"]),
-            ("forward + backward, guide fixed", False, WAYS["forward + backward"]),
-            ("forward + backward", True, WAYS["forward + backward"]),
-        ]:
-            hold = dr_conv_rows.fixed if way.endswith("fixed") else dr_conv_rows.learned
-            functions = {
-                name: wrap(hold(function))
-                for name, function in [
-                    *dr_conv_rows.peers(guided).items(),
-                    ("dr_conv2d", dr_conv_rows.ours),
-                    ("one convolution", dr_conv_rows.one_convolution),
-                ]
+        for way, guided, wrap in DYNAMIC_WAYS:
+            hold = dr_conv_rows.learned if guided else dr_conv_rows.fixed
+            peers = {name: wrap(hold(f)) for name, f in dr_conv_rows.peers(guided).items()}
+            own = {
+                "dr_conv2d": wrap(hold(dr_conv_rows.ours)),
+                "one convolution": wrap(hold(dr_conv_rows.one_convolution)),
             }
-            times = in_turns(functions, shape.tensors(device), rounds, SECONDS)
-            peer = min(dr_conv_rows.peers(guided), key=lambda name: median(times[name]))
-            cell = {"shape": str(shape), "way": way, "peer": peer}
-            cell |= {"target": shape.regions / 2, "most": dr_conv_rows.most(shape.regions, guided)}
-            cell |= {"one_convolution_milliseconds": median(times["one convolution"])}
-            cell |= _timed(times, "dr_conv2d", peer)
+            if way == "forward" and device == "cpu":
+                own["products alone"] = dr_conv_rows.products_alone(shape)
+            times = in_turns(peers | own, shape.tensors(device), rounds, SECONDS)
+            cell = _dynamic_cell(shape, way, guided, times, list(peers))
             cells.append(cell)
             least = f"{cell['one_convolution_milliseconds']:8.1f} ms"
             goal = f"of {cell['target']:.0f}, {cell['most']:4.1f}"
             print(f"  {shape!s:31} {way:31} {_time(cell)} {goal} {least}", flush=True)
     return cells
+
+
+def _dynamic_cell(
+    shape: Regions, way: str, guided: bool, times: dict[str, list[float]], peers: list[str]
+) -> Cell:
+    peer = min(peers, key=lambda name: median(times[name]))
+    cell = {"shape": str(shape), "way": way, "peer": peer, "guided": guided}
+    cell |= {"target": shape.regions / 2, "most": dr_conv_rows.most(shape.regions, guided)}
+    cell |= {"one_convolution_milliseconds": median(times["one convolution"])}
+    if "products alone" in times:
+        cell |= {"products_alone": ratio(times[peer], times["products alone"]).middle}
+    return cell | _timed(times, "dr_conv2d", peer)
 
 
 def shifts(device: str, rounds: int) -> list[Cell]:
@@ -196,23 +210,44 @@ def rows(report: Report, quick: bool, device: str = "cpu") -> None:
     print()
     for cell in whole:
         if cell["column"] in (AUTO[device], "compile=True"):
-            report.add(_mean_row(cell, cells))
-    for way in dict.fromkeys(cell["way"] for cell in dr_conv):
-        ratios = [cell["ratio"]["middle"] for cell in dr_conv if cell["way"] == way]
-        title = f"dr_conv2d, {way}: times as fast as m convolutions"
-        report.add(_faster(title, ratios))
+            for row in _mean_rows(cell, cells, device):
+                report.add(row)
+    for cell in dr_conv:
+        if cell["shape"] in map(str, QUICK_ROWS):
+            report.add(_dynamic_row(cell))
 
 
-def _mean_row(mean: Cell, cells: list[Cell]) -> Row:
+def _mean_rows(mean: Cell, cells: list[Cell], device: str) -> list[Row]:
+    """The geometric mean over the shapes, the least of them, and the memory."""
     own = [c for c in cells if (c["way"], c["column"]) == (mean["way"], mean["column"])]
-    how = "" if mean["column"] != "compile=True" else ", compile=True"
-    title = f"deform_conv2d, {mean['way']}{how}: times as fast as torchvision"
-    return _faster(title, [cell["ratio"]["middle"] for cell in own])
+    ratios = [cell["ratio"]["middle"] for cell in own]
+    compiled = mean["column"] == "compile=True"
+    title = f"deform_conv2d, {mean['way']}{', compile=True' if compiled else ''}"
+    if device == "cpu":
+        target = (COMPILED_TARGETS if compiled else TARGETS).get(mean["way"])
+    else:
+        target = 1.5 if compiled else 1.0
+    least, most = min(ratios), max(ratios)
+    return [
+        Row(f"{title}: mean", mean["mean"], least, most, "×", target, "more"),
+        Row(f"{title}: least", least, least, least, "×", 1.0, "more"),
+        once_row(f"{title}: most memory", mean["most_memory"], MOST_MEMORY),
+    ]
 
 
-def _faster(title: str, ratios: list[float]) -> Row:
-    """The geometric mean over shapes, the least and the most of them."""
-    return Row(title, geometric_mean(ratios), min(ratios), max(ratios), "×", 1.0, "more")
+def _dynamic_row(cell: Cell) -> Row:
+    times = cell["ratio"]
+    if cell["guided"]:
+        why = (
+            f"the guide's gradient asks all m filters everywhere, and so {cell['most']:.1f} is most"
+        )
+    elif "products_alone" in cell:
+        why = f"its products alone, of sorted patches, would be {cell['products_alone']:.1f}"
+    else:
+        why = "to sort, and to add gradients back to where they were read, takes the rest"
+    title = f"dr_conv2d, {cell['shape']}, {cell['way']}"
+    spread = times["middle"], times["low"], times["high"]
+    return Row(title, *spread, "×", cell["target"], "more", why)
 
 
 if __name__ == "__main__":

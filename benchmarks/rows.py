@@ -3,10 +3,12 @@
 A benchmark is a module with `rows(report, quick)`, which fills a `Report`, and ends in
 `alone(...)`, so that it can be run by itself as well as by `suite.py`.
 
-A row as JSON: {"name", "value", "low", "high", "unit", "target", "better", "met", "missed_by"}.
+A row as JSON: {"name", "value", "low", "high", "unit", "target", "better", "why", "met",
+"missed_by"}.
 `value` is the median, `low` and `high` its spread, as the benchmark says; `better` is "less" or
 "more"; `target` is null where there is none, and then `met` is null, too. `missed_by` is how far
-off the target is, as a share of it, and 0 where it is met.
+off the target is, as a share of it, and 0 where it is met; `why` says what is in the way, where
+that is known.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +40,7 @@ class Row:
     unit: str
     target: float | None = None
     better: Literal["less", "more"] = "less"
+    why: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -62,7 +66,8 @@ class Row:
         target = "" if self.target is None else f"{sign} {self.target:.2f}"
         told = {None: "", True: "met", False: f"MISSED by {100 * self.missed_by:.0f} %"}[self.met]
         name = f"{self.name:{WIDTH}} {self.value:8.2f} {self.unit:3}"
-        return f"{name} {spread:>18} {target:>8} {told}".rstrip()
+        because = f": {self.why}" if self.why and self.met is False else ""
+        return f"{name} {spread:>18} {target:>8} {told}{because}".rstrip()
 
 
 HEAD = f"{'':{WIDTH}} {'value':>12} {'spread':>18} {'target':>8}"
@@ -122,12 +127,21 @@ def spoken(values: Sequence[float]) -> str:
 def machine() -> dict[str, Any]:
     """What the numbers are worth."""
     return {
-        "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "system": f"{platform.system()} on {platform.machine()}",
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
+        "torch": version("torch"),
     }
+
+
+def _processor() -> str:
+    """Its name as it tells it; Python knows it on few systems."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor()) or "a processor that tells no name"
 
 
 Benchmark = Callable[[Report, bool], None]

@@ -1,6 +1,6 @@
 """Every benchmark in one run: one table, and one JSON file.
 
-    python benchmarks/suite.py [--quick] [--only operators viewer ...] [--json FILE]
+    python benchmarks/suite.py [--quick] [--only operators viewer ...] [--json FILE] [--page FILE]
 
 What is fast here is measured against what one would use instead, in the same minutes and by turns,
 and so most rows are ratios. Each benchmark runs in a process of its own, and can be run by itself:
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from page import markdown
 from rows import HEAD, Row, arguments, machine
 
 HERE = Path(__file__).resolve().parent
@@ -103,6 +104,7 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="these alone"
     )
+    parser.add_argument("--page", type=Path, help="write the tables to this file as Markdown")
     options = parser.parse_args()
     told = machine()
     missing = chromium_missing()
@@ -115,10 +117,13 @@ def main() -> int:
             if skipped:
                 print(f"  SKIPPED: {missing}", flush=True)
     print(f"\n{table(found)}")
+    whole = {"machine": told, "quick": options.quick, "benchmarks": found}
     if options.json:
-        whole = {"machine": told, "quick": options.quick, "benchmarks": found}
         text = json.dumps(whole, indent=1, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")
+    if options.page:
+        about = {name: entry.about for name, entry in BENCHMARKS.items()}
+        options.page.write_text(markdown(whole, about), encoding="utf-8")
     return int(any("failed" in each for each in found.values()))
 
 

@@ -36,7 +36,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def suite(rows: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [*sys.path, str(FOLDER)])
     return load("suite")
 
 
@@ -46,6 +46,8 @@ def test_a_row_says_by_how_much_it_misses(rows: ModuleType) -> None:
     assert "MISSED by 100 %" in str(missed)
     slow = rows.Row("speed", 0.75, 0.7, 0.8, "×", 1.0, "more")
     assert (slow.met, slow.missed_by) == (False, pytest.approx(0.25))
+    because = rows.Row("speed", 1, 1, 1, "×", 2, "more", "the wire is slow")
+    assert str(because).endswith("MISSED by 50 %: the wire is slow")
     for met in (rows.Row("time", 1.3, 1, 2, "×", 1.3), rows.Row("speed", 4, 3, 5, "×", 1, "more")):
         assert (met.met, met.missed_by) == (True, 0)
         assert str(met).endswith("met")
@@ -62,7 +64,8 @@ def test_what_cannot_be_measured_is_seen_in_the_table_and_in_the_file(
         if name == "capture":
             return {"failed": "it fell over"}
         row = {"name": "speed", "value": 1, "low": 1, "high": 1, "unit": "×", "target": 2}
-        return {"rows": [row | {"better": "more", "met": False, "missed_by": 0.5}], "seconds": 1}
+        row |= {"better": "more", "why": "", "met": False, "missed_by": 0.5}
+        return {"rows": [row], "seconds": 1}
 
     monkeypatch.setattr(suite, "run", run)
     monkeypatch.setattr(suite, "chromium_missing", lambda: "there is no Chromium")
@@ -79,6 +82,25 @@ def test_what_cannot_be_measured_is_seen_in_the_table_and_in_the_file(
     assert list(found) == ["operators", "capture", "viewer"]
     assert found["viewer"] == {"skipped": "there is no Chromium"}
     assert found["operators"]["rows"][0]["missed_by"] == 0.5
+
+
+def test_the_page_has_every_row_and_why_one_is_missed(suite: ModuleType, rows: ModuleType) -> None:
+    slow = rows.Row("DRConv", 3.0, 2.0, 3.5, "×", 4.0, "more", "sorting takes the rest")
+    fast = rows.Row("hover", 1.5, 1.0, 2.0, "ms", 2.0, "less", "nothing is in the way")
+    plain = rows.Row("time", 5, 4, 6, "ms")
+    benchmarks = {
+        "operators": {"rows": [row.json() for row in (slow, fast, plain)], "seconds": 1},
+        "load": {"failed": "it fell over"},
+    }
+    whole = {"machine": rows.machine(), "quick": False, "benchmarks": benchmarks}
+    text = suite.markdown(whole, {"operators": "the operators", "load": "a class at once"})
+    assert "## Operators\n\nThe operators." in text
+    assert "| DRConv | 3.00 × | 2.00 to 3.50 | ≥ 4.00 | **missed by 25 %** |" in text
+    assert "| hover | 1.50 ms | 1.00 to 2.00 | ≤ 2.00 | met |" in text
+    assert "| time | 5.00 ms | 4.00 to 6.00 |  |  |" in text
+    assert "- DRConv: sorting takes the rest" in text
+    assert "nothing is in the way" not in text
+    assert "Not measured: it fell over." in text
 
 
 def test_every_benchmark_is_a_file_that_fills_a_report(suite: ModuleType) -> None:
