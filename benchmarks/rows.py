@@ -25,7 +25,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-WIDTH = 62
+WIDTH = 72
 """Characters of a row's name."""
 
 
