@@ -103,7 +103,7 @@ def test_who_finds_no_place_is_told_and_the_picture_stays(busy: Busy) -> None:
 
 FULL = {
     "": ("Error", "The server is busy: 0 jobs are waiting already. What you had is still here"),
-    "/zh": ("出错", "服务器正忙：已有 0 个任务在等待。已有的内容仍在：请一分钟后再试。"),
+    "/zh": ("出错", "服务器正忙：已有 0 个任务在排队。页面上的内容仍然保留：请一分钟后再试。"),
 }
 """The toast's title, which is Gradio's, and its words, by the page's path."""
 

@@ -110,7 +110,7 @@ def test_a_handler_speaks_the_language_of_its_page() -> None:
     with pytest.raises(gr.Error) as caught:
         fails()
     assert caught.value.title == "无法执行"
-    assert caught.value.message == "步幅 必须是整数，收到 1.5"
+    assert caught.value.message == "步幅必须是整数，收到 1.5"
     taken = steps()
     assert [next(taken), next(taken)] == ["卷积核", "掩码"]
     with pytest.raises(gr.Error, match="请选择一个文件"):

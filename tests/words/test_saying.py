@@ -104,6 +104,6 @@ def test_the_script_says_the_same() -> None:
         f"const PATTERNS = {json.dumps(patterns('zh'))};\n{source}\n"
         f"console.log(JSON.stringify({json.dumps(texts)}.map((text) => t(text))));"
     )
-    done = subprocess.run(["node", "-e", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(["node"], input=program, capture_output=True, text=True, check=True)
     with speaking("zh"):
         assert json.loads(done.stdout) == [say(text) for text in texts]
