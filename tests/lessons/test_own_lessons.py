@@ -69,7 +69,6 @@ def test_no_fraction_is_written_by_hand() -> None:
     """Measured numbers come from the record; what is left is told here, each with its reason."""
     plain = {
         "0.01",  # the limit below which `shut masks` counts
-        "0.05",  # the limit of a task
         "1.000",  # how the table writes a mask of 1
     }
     for lesson in LESSONS.values():
