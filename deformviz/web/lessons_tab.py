@@ -12,12 +12,9 @@ import gradio as gr
 from ..viewer.bundle import markup
 from ..words import say, spoken
 from .lesson_server import script_path
-from .script_tab import loading, opening
+from .script_tab import loading
 
 _TEMPLATE = Path(__file__).parent / "static" / "lessons.html"
-
-OPEN_BY_LINK = opening("lesson", "lessons-tab-button")
-"""What the page runs when it is there: a lesson's link opens its tab."""
 
 
 def build() -> gr.HTML:

@@ -1,8 +1,9 @@
-"""Tabs that a script of their own draws: how it is loaded, and how a link opens the tab."""
+"""Tabs that a script of their own draws: how it is loaded, and how links and history open them."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from ..words import spoken
 
@@ -27,12 +28,7 @@ const root = base.pathname.replace(/\\/$/, ''); // a proxy may mount the app bel
 })();
 """
 
-_OPENING = """
-() => {
-  const asks = new URLSearchParams(window.location.search).has(QUERY);
-  if (asks) document.getElementById(BUTTON)?.click();
-}
-"""
+_TABS = Path(__file__).parent / "static" / "tabs.js"
 
 
 def loading(selector: str, path: str, mount: str, failed: str) -> str:
@@ -51,6 +47,6 @@ def loading(selector: str, path: str, mount: str, failed: str) -> str:
     return script
 
 
-def opening(query: str, button: str) -> str:
-    """What the page runs when it is there: a link with `query` clicks the tab's button."""
-    return _OPENING.replace("QUERY", json.dumps(query)).replace("BUTTON", json.dumps(button))
+def opening() -> str:
+    """What the page runs when it is there: from then on the address says which tab is open."""
+    return f"() => {{\n{_TABS.read_text(encoding='utf-8')}}}"

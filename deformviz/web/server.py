@@ -21,6 +21,7 @@ from . import (
     lesson_server,
     lessons_tab,
     numbers,
+    script_tab,
     tidy,
     train_server,
     train_tab,
@@ -52,16 +53,15 @@ def _lay_out(page: gr.Blocks, device: str) -> dict[str, Any]:
     """The page in the language that is spoken; returns the Explore tab's controls by name."""
     header(device)
     with gr.Tabs():
-        with gr.Tab(say("Explore")):
+        with gr.Tab(say("Explore"), elem_id="explore-tab"):
             controls = explore_tab.build(page, device)
-        with gr.Tab(say("Checkpoint")):
+        with gr.Tab(say("Checkpoint"), elem_id="checkpoint-tab"):
             checkpoint_tab.build()
         with gr.Tab(say("Lessons"), elem_id="lessons-tab"):
             lessons_tab.build()
         with gr.Tab(say("Train"), elem_id="train-tab"):
             train_tab.build()
-    for tab in (lessons_tab, train_tab):
-        page.load(None, js=tab.OPEN_BY_LINK, api_visibility="private")
+    page.load(None, js=script_tab.opening(), api_visibility="private")
     return controls
 
 

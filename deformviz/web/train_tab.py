@@ -11,13 +11,10 @@ import gradio as gr
 
 from ..viewer.bundle import markup, told_markup
 from ..words import say, spoken
-from .script_tab import loading, opening
+from .script_tab import loading
 from .train_server import script_path
 
 _TEMPLATE = Path(__file__).parent / "static" / "train.html"
-
-OPEN_BY_LINK = opening("train", "train-tab-button")
-"""What the page runs when it is there: a link to the tab opens it."""
 
 
 def build() -> gr.HTML:

@@ -13,11 +13,15 @@ export function readAddress() {
   };
 }
 
-/** Write where the reader is; null leaves no lesson in the address. */
-export function writeAddress(place) {
+/**
+ * Write where the reader is; null leaves no lesson in the address.
+ *
+ * @param asNew whether it is a step of the reader's, which the browser's back button undoes.
+ */
+export function writeAddress(place, asNew = false) {
   const url = new URL(window.location.href);
   const kept = [...url.searchParams].filter(([name]) => (place ? name.startsWith('__') : !OURS.includes(name)));
   const own = place ? { lesson: place.lesson, ...(place.lesson && { step: place.step }), ...(place.projector && { projector: 'on' }) } : {};
   url.search = new URLSearchParams([...kept, ...Object.entries(own)]).toString();
-  if (url.href !== window.location.href) window.history.replaceState(window.history.state, '', url);
+  if (url.href !== window.location.href) window.history[asNew ? 'pushState' : 'replaceState'](window.history.state, '', url);
 }

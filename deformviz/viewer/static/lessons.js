@@ -41,21 +41,37 @@ class Lessons {
     for (const name of ['all', 'back', 'copy', 'again', 'explore', 'keys']) this.part(name).textContent = words[name];
     this.part('controls').setAttribute('aria-label', words.controls);
     this.projector.name();
-    const { lesson, step, projector } = readAddress();
-    if (lesson) await this.open(lesson, step);
-    else this.showList();
-    if (projector && this.lesson) this.projector.turn(true);
+    await this.follow();
+    if (readAddress().projector && this.lesson) this.projector.turn(true);
+  }
+
+  /** A reader's own way on: to the list, or to a step. The browser's back button leads back. */
+  walk(lesson, step = 1) {
+    const last = this.contents.find(({ name }) => name === lesson)?.steps.length ?? 1;
+    writeAddress({ lesson, step: clamp(step, 1, last), projector: this.projector.on }, true);
+    return this.follow();
+  }
+
+  /** Go where the address says. */
+  async follow() {
+    const { lesson, step } = readAddress();
+    if (!lesson) this.showList();
+    else if (lesson !== this.lesson?.name || step !== this.step) await this.open(lesson, step);
+    else this.tellAddress();
   }
 
   listen() {
-    this.part('all').addEventListener('click', () => this.showList());
-    this.part('back').addEventListener('click', () => this.go(this.step - 1));
+    this.part('all').addEventListener('click', () => this.walk(''));
+    this.part('back').addEventListener('click', () => this.walk(this.lesson.name, this.step - 1));
     this.part('next').addEventListener('click', () => this.forward());
     this.part('again').addEventListener('click', () => this.showStep());
     this.part('copy').addEventListener('click', () => this.copyLink());
     this.part('explore').addEventListener('pointerdown', () => this.leadToExplore());
     this.part('explore').addEventListener('focus', () => this.leadToExplore());
     document.addEventListener('keydown', (event) => this.onKey(event));
+    window.addEventListener('popstate', () => {
+      if (this.contents.length && readAddress().lesson !== null) this.follow();
+    });
     // Gradio hides the tab without telling: the address is a lesson's while the lessons are seen.
     new ResizeObserver(() => this.onSeen(this.root.checkVisibility())).observe(this.root);
   }
@@ -83,7 +99,7 @@ class Lessons {
     this.lesson = null;
     const list = this.part('list');
     const { words, contents, marks } = this;
-    list.replaceChildren(...listNodes({ words, contents, marks, unknown }, (name) => this.open(name, 1), () => {
+    list.replaceChildren(...listNodes({ words, contents, marks, unknown }, (name) => this.walk(name), () => {
       marks.forget();
       this.showList();
     }));
@@ -104,16 +120,15 @@ class Lessons {
     this.part('dots').setAttribute('aria-label', lesson.title);
     this.part('dots').replaceChildren(...lesson.steps.map(({ title }, i) => {
       const dot = element('button', { type: 'button', title: `${i + 1}. ${title}`, 'aria-label': `${i + 1}. ${title}` });
-      dot.addEventListener('click', () => this.go(i + 1));
+      dot.addEventListener('click', () => this.walk(name, i + 1));
       return dot;
     }));
     await this.go(step);
   }
 
   forward() {
-    if (this.step < this.lesson.steps.length) return this.go(this.step + 1);
-    this.showList();
-    return null;
+    const { name, steps } = this.lesson;
+    return this.step < steps.length ? this.walk(name, this.step + 1) : this.walk('');
   }
 
   async go(step) {
@@ -261,11 +276,12 @@ class Lessons {
   onKey(event) {
     if (!this.lesson || event.ctrlKey || event.metaKey || event.altKey || !this.root.checkVisibility()) return;
     if (event.target.closest?.('input, select, textarea, [role="tablist"], [role="listbox"], .dv-pane, .dv-scroll, .dv-bars')) return;
+    const turn = (by) => () => this.walk(this.lesson.name, this.step + by);
     const keys = {
-      ArrowRight: () => this.go(this.step + 1),
-      PageDown: () => this.go(this.step + 1),
-      ArrowLeft: () => this.go(this.step - 1),
-      PageUp: () => this.go(this.step - 1),
+      ArrowRight: turn(1),
+      PageDown: turn(1),
+      ArrowLeft: turn(-1),
+      PageUp: turn(-1),
       p: () => this.projector.turn(!this.projector.on, true),
       P: () => this.projector.turn(!this.projector.on, true),
     };
