@@ -37,7 +37,7 @@ bench: $(DEV_READY) ## measures what is fast against what one would use instead;
 	$(PY) benchmarks/suite.py $(ARGS)
 
 assets: $(READY) ## trains the networks that ship with deformviz anew, which takes minutes
-	$(PY) -c "from deformviz.training.recorded import record; record('scale', 'assets/recorded/scale.safetensors')"
+	$(PY) -m deformviz.training scale --record --out assets/recorded/scale.safetensors
 	$(PY) -m deformviz.training scale --half --out assets/trained/scale.safetensors
 	$(PY) -m deformviz.training scale --half --knob "operator=Deformable Conv v1" --out assets/trained/scale-v1.safetensors
 	for task in coordinates regions shifts; do \

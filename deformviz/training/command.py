@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-from . import TASKS, Moment, Trained, train
+from . import MOMENTS, TASKS, Moment, Trained, train
 from .numbers import collect, read, table, write
+from .origin import origin_of
+from .recorded import record
 from .task import Value
-from .trained import versions
 
 _BAR = 30
-_HERE = Path(__file__).resolve().parent
+_RECORDED = 10
+"""So often a training that is recorded is looked at, beside the first moment."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,25 +28,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.task == "numbers":
         return _numbers(options)
-    origin = _origin(_command(options))  # before: the code that is loaded, not what comes after
+    origin = origin_of(_command(options))
+    out = options.out or f"{options.task}.safetensors"
     try:
-        knobs = dict(_knob(options.task, text) for text in options.knob)
-        moments = train(options.task, knobs, options.seed, device=options.device)
-        trained = _watched(moments, options.task)
+        moments = [*_watched(_moments(options), options.task)]
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    out = options.out or f"{options.task}.safetensors"
-    replace(trained, origin=origin).save(out, half=options.half)
+    trained = moments[-1].trained
+    assert trained is not None
+    if options.record:
+        record(moments, out, origin)
+    else:
+        replace(trained, origin=origin).save(out, half=options.half)
     print(f"{out}: {_told(trained)}")
     return 0
+
+
+def _moments(options: argparse.Namespace) -> Iterator[Moment]:
+    knobs = dict(_knob(options.task, text) for text in options.knob)
+    looked = _RECORDED if options.record else MOMENTS
+    return train(
+        options.task, knobs, options.seed, device=options.device, moments=looked,
+        weights=options.record,
+    )  # fmt: skip
 
 
 def _command(options: argparse.Namespace) -> str:
     """The command that makes the same again."""
     knobs = "".join(f" --knob {text!r}" for text in options.knob)
-    half = " --half" if options.half else ""
-    return f"python -m deformviz.training {options.task} --seed {options.seed}{knobs}{half}"
+    kind = " --record" if options.record else " --half" if options.half else ""
+    return f"python -m deformviz.training {options.task} --seed {options.seed}{knobs}{kind}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,7 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="of first weights and data (0)")
     parser.add_argument("--out", metavar="FILE", help="where to (TASK.safetensors)")
-    parser.add_argument("--half", action="store_true", help="round the weights to half precision")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--half", action="store_true", help="round the weights to half precision")
+    kinds.add_argument(
+        "--record", action="store_true",
+        help="keep the first network's weights at eleven moments, as the Train tab opens on them",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE",
@@ -88,15 +104,12 @@ def _knob(task: str, text: str) -> tuple[str, Value]:
     return name, allowed[value]
 
 
-def _watched(moments: Any, title: str) -> Trained:  # noqa: ANN401
-    """Run to the end, with a bar of how far it is."""
-    last: Moment | None = None
-    for last in moments:
-        print(f"\r{_line(last, title)}", end="", file=sys.stderr, flush=True)
+def _watched(moments: Iterable[Moment], title: str) -> Iterator[Moment]:
+    """The same, with a bar of how far they are."""
+    for moment in moments:
+        print(f"\r{_line(moment, title)}", end="", file=sys.stderr, flush=True)
+        yield moment
     print(file=sys.stderr)
-    assert last is not None
-    assert last.trained is not None
-    return last.trained
 
 
 def _line(moment: Moment, title: str) -> str:
@@ -113,26 +126,9 @@ def _told(trained: Trained) -> str:
     return f"{trained.step} steps; {told}"
 
 
-def _origin(command: str) -> dict[str, str]:
-    """By what something was made."""
-    return {**versions(), "command": command, "commit": _commit()}
-
-
-def _commit() -> str:
-    """The commit that this file lies in, as far as git is there and knows it."""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=_HERE, capture_output=True, text=True, check=False, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"
-
-
 def _numbers(options: argparse.Namespace) -> int:
     if options.measure:
-        origin = _origin("python -m deformviz.training numbers --measure")
+        origin = origin_of("python -m deformviz.training numbers --measure")
         write(collect(told=lambda line: print(line, file=sys.stderr, flush=True)), origin)
     print(table(read()))
     return 0

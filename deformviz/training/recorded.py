@@ -8,7 +8,7 @@ rounded to 8 bits with a scale for each output channel; all else is as it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from . import task_of
-from .loop import Moment, Score, answered, train, watch
-from .task import Knobs
+from .loop import Moment, Score, answered, watch
 
 _FORMAT = "deformviz.recorded/1"
 _SCALE = ":scale"
@@ -33,7 +32,7 @@ class Recorded:
         knobs: all of them.
         seed: of the training.
         moments: as `train` yielded them, but for the weights.
-        origin: how it was made.
+        origin: by which versions it was made, and, of a shipped file, by what command and commit.
     """
 
     task: str
@@ -43,44 +42,46 @@ class Recorded:
     origin: Mapping[str, str]
 
 
-def record(task: str, path: str | Path, knobs: Knobs | None = None, seed: int = 0,
-           moments: int = 10) -> None:  # fmt: skip
-    """Train, and write what `read` reads: a .safetensors file.
+def record(
+    moments: Sequence[Moment], path: str | Path, origin: Mapping[str, str] | None = None
+) -> None:
+    """Write what `read` reads: a .safetensors file.
 
     Args:
-        task, knobs, seed, moments: as for `train`.
+        moments: of `train` with `weights`, at least one.
         path: of the file.
+        origin: how it was made, see `origin_of`; by default, by which versions.
 
     Raises:
-        ValueError: no such task or knob.
+        ValueError: moments without weights.
     """
     from safetensors.torch import save_file
 
-    states: list[Mapping[str, Tensor]] = []
-    told: list[dict[str, Any]] = []
-    for moment in train(task, knobs, seed, moments=moments, weights=True):
-        assert moment.trained is not None
-        states.append(next(iter(moment.trained.weights.values())))
-        told.append(
-            {
-                "step": moment.step,
-                "steps": moment.steps,
-                "seconds": moment.seconds,
-                "scores": {name: asdict(score) for name, score in moment.scores.items()},
-            }
-        )
+    trained = [moment.trained for moment in moments if moment.trained is not None]
+    if not trained or len(trained) < len(moments):
+        raise ValueError("expected moments that have weights each, as of train(..., weights=True)")
     header = {
         "format": _FORMAT,
-        "task": task,
-        "knobs": task_of(task).settle(knobs),
-        "seed": seed,
-        "moments": told,
-        "origin": {"torch": torch.__version__},
+        "task": trained[0].task,
+        "knobs": dict(trained[0].knobs),
+        "seed": trained[0].seed,
+        "moments": [_told(moment) for moment in moments],
+        "origin": dict(trained[0].origin if origin is None else origin),
     }
+    states = [next(iter(each.weights.values())) for each in trained]
     tensors: dict[str, Tensor] = {}
     for key in states[0]:  # moments are an axis, as a name for each would take a third of the file
         tensors |= _rounded(key, torch.stack([state[key] for state in states]))
     save_file(tensors, str(path), metadata={"deformviz": json.dumps(header)})
+
+
+def _told(moment: Moment) -> dict[str, Any]:
+    return {
+        "step": moment.step,
+        "steps": moment.steps,
+        "seconds": moment.seconds,
+        "scores": {name: asdict(score) for name, score in moment.scores.items()},
+    }
 
 
 def read(path: str | Path) -> Recorded:
@@ -100,7 +101,8 @@ def read(path: str | Path) -> Recorded:
         raise ValueError(f"{name} is no recorded training: {error}") from error
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise ValueError(f"{name} is no recorded training: expected what `record` wrote")
-    task, knobs = task_of(header["task"]), header["knobs"]
+    task = task_of(header["task"])
+    knobs = task.settle(header["knobs"])
     net = next(iter(task.build(knobs).values()))
     image = task.watched(task.probe(knobs), knobs)
     moments = []

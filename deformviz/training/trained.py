@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
-from .. import __version__
+from .origin import versions
 from .task import Task, Value
 
 if TYPE_CHECKING:
@@ -138,11 +137,6 @@ class Trained:
             return cls(**_from_header(header), weights=_checked(header, tensors))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path.name} holds damaged networks: {error}") from error
-
-
-def versions() -> dict[str, str]:
-    """Of what learns."""
-    return {"deformviz": __version__, "torch": str(torch.__version__)}
 
 
 def _built_as(name: str) -> str:
