@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--browser", action="store_true", help="open the page in a browser")
     parser.add_argument(
         "--lessons", action="append", default=[], type=Path, metavar="FOLDER",
-        help="a folder with lessons of your own, see deformviz/lessons; may be given again",
+        help="a folder with lessons of your own, see docs/lessons.md; may be given again",
     )  # fmt: skip
     options = parser.parse_args()
     try:

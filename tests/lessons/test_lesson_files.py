@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import pytest
 
-import deformviz.lessons
 from deformviz.lessons import LessonError, Step, read_lesson, read_lessons, said
 
 GOOD = """
@@ -47,14 +45,6 @@ def test_a_lesson_is_read(tmp_path: Path) -> None:
     assert one.tasks[0].done == {"kind": "number", "is": "n", "within": 0.01}
     assert said(lesson.learn, "zh") == "全部"
     assert said(lesson.title, "zh") == "A lesson"
-
-
-def test_the_example_of_the_documentation_is_a_lesson(tmp_path: Path) -> None:
-    doc = deformviz.lessons.__doc__
-    assert doc is not None
-    start, end = doc.index("    title.en"), doc.index("**view**")
-    lesson = read_lesson(write(tmp_path, textwrap.dedent(doc[start:end])))
-    assert lesson.steps[0].tasks[0].done["kind"] == "tap moved"
 
 
 def test_another_text_is_another_version(tmp_path: Path) -> None:
