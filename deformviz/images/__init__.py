@@ -13,13 +13,13 @@ such as a drawing that carries its own source in a large text chunk.
 Only numpy and Pillow are imported in this folder.
 """
 
-from .data_uri import EXACT_BELOW, to_data_uri
+from .data_uri import EXACT_UP_TO, to_data_uri
 from .decode import MAX_BYTES, MAX_PIXELS, MAX_SIDE, MIN_SIDE, decode
 from .errors import ImageError
 from .pixels import Photo
 
 __all__ = [
-    "EXACT_BELOW",
+    "EXACT_UP_TO",
     "MAX_BYTES",
     "MAX_PIXELS",
     "MAX_SIDE",

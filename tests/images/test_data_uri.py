@@ -45,7 +45,7 @@ def test_an_overlay_keeps_every_visible_colour() -> None:
     np.testing.assert_array_equal(back[..., 3], pixels[..., 3])
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (63, 63, 3), (63, 2, 4), (5, 63, 3)])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (64, 64, 3), (64, 2, 4), (5, 64, 3)])
 def test_a_tiny_picture_keeps_every_pixel(shape: tuple[int, ...]) -> None:
     pixels = rng.integers(0, 256, shape, dtype=np.uint8)
     np.testing.assert_array_equal(from_uri(to_data_uri(pixels), "png"), pixels)
