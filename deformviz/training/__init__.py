@@ -16,7 +16,8 @@ from .regions import REGIONS
 from .scale import SCALE
 from .shifts import SHIFTS
 from .task import Batch, Knob, Task, picture_input
-from .trained import EQUAL_TIME, Trained
+from .trained import Trained
+from .twins import EQUAL_TIME
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "trained"
 

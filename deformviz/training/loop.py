@@ -14,7 +14,8 @@ from torch import nn
 from ..checkpoints.capture import capture
 from ..sampling import Sampling
 from .task import Batch, Knobs, Task
-from .trained import EQUAL_TIME, Trained
+from .trained import Trained
+from .twins import EQUAL_TIME, trains_longer
 
 MOMENTS = 40
 """So often a training is looked at."""
@@ -72,7 +73,6 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     device: torch.device | str = "cpu",
     moments: int = MOMENTS,
-    equal_time: bool = False,
     weights: bool = False,
 ) -> Iterator[Moment]:
     """Train a task's networks.
@@ -84,8 +84,6 @@ def train(
         stop: asked before each step; once it says True, the training ends with what it has.
         device: where to train.
         moments: so many are yielded beside the first, which is before the first step.
-        equal_time: train a third network, too: the plain one, with so many more steps that it takes
-            the processor time of the first.
         weights: whether every moment has `trained`, and not the last one alone.
 
     Yields:
@@ -102,7 +100,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         networks = {name: net.to(device) for name, net in row.build(settled).items()}
-    if equal_time:
+    if trains_longer(settled):  # with so many more steps that it takes the first's processor time
         networks[EQUAL_TIME] = copy.deepcopy(list(networks.values())[1])
     learners = {name: _Learner(net, row, settled) for name, net in networks.items()}
     first, longer = next(iter(learners.values())), learners.pop(EQUAL_TIME, None)

@@ -17,7 +17,7 @@ SEEDS = (0, 1, 2, 3, 4)
 FILE = FOLDER / "numbers.json"
 
 RUNS: dict[str, tuple[str, dict[str, Value]]] = {
-    "scale": ("scale", {}),
+    "scale": ("scale", {"twin": "equal time too"}),
     "coordinates, quadrant": ("coordinates", {}),
     "coordinates, uniform": ("coordinates", {"split": "uniform"}),
     "places, quadrant": ("coordinates", {"asked": "picture to place"}),
@@ -66,8 +66,7 @@ def collect(
     for run in runs:
         task, knobs = RUNS[run]
         for seed in SEEDS:
-            # Where offsets make a step several times as long, equal steps alone would flatter.
-            *_, last = train(task, knobs, seed, moments=1, equal_time=task == "scale")
+            *_, last = train(task, knobs, seed, moments=1)
             assert last.trained is not None
             if folder is not None:
                 last.trained.save(folder / f"{run}-{seed}.safetensors")

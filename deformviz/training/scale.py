@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..operators import DeformConv2d, ModulatedDeformConv2d, parameter_groups
 from .glyphs import CHARACTERS, SIDE, ground, paint, place, uniform
 from .task import Batch, Knob, Knobs, Task
-from .twins import twin_of
+from .twins import TWIN, twin_of
 
 GROUND = len(CHARACTERS)
 """The label of ground; those before it are the characters'."""
@@ -203,6 +203,7 @@ SCALE = Task(
         "kernel": Knob("kernel", (3, 5), 3),
         "offset_rate": Knob("offsets' learning rate", (0.01, 0.1, 0.3, 1.0), 0.1),
         "start": Knob("offsets start", ("zero", "random"), "zero"),
+        "twin": TWIN,
         "steps": Knob("steps", (60, 250, 500, 1000), 500),
     },
     draw=draw,

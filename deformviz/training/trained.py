@@ -12,12 +12,10 @@ from torch import Tensor, nn
 
 from .origin import versions
 from .task import Task, Value
+from .twins import EQUAL_TIME
 
 if TYPE_CHECKING:
     from .loop import Score
-
-EQUAL_TIME = "plain, equal time"
-"""A plain network that was trained for as long as the first, not for as many steps."""
 
 _FORMAT = "deformviz.trained/1"
 _MOST_BYTES = 16 * 2**20

@@ -1,10 +1,33 @@
-"""A plain twin for a network, of as many parameters: kinds are compared, not sizes."""
+"""A plain twin for a network, of as many parameters: kinds are compared, not sizes.
+
+Where a step of the network takes several times as long, as many steps alone would flatter it: then
+a second twin may train for as much time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from torch import nn
+
+from .task import Knob, Knobs
+
+EQUAL_TIME = "plain, equal time"
+"""A plain network that was trained for as long as the first, not for as many steps."""
+
+_STEPS, _TIME = "equal steps", "equal time too"
+TWIN = Knob("plain twin", (_STEPS, _TIME), _STEPS)
+"""The knob `twin` of a task whose first network may be much slower than its twin."""
+
+
+def trains_longer(knobs: Knobs) -> bool:
+    """Whether a second twin, `EQUAL_TIME`, is asked for.
+
+    Example:
+        >>> trains_longer({"twin": "equal time too"}), trains_longer({})
+        (True, False)
+    """
+    return knobs.get("twin") == _TIME
 
 
 def parameters(net: nn.Module) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import gradio
+import pytest
 
 import deformviz
 from deformviz import examples
@@ -21,6 +22,7 @@ from deformviz.fields import FIELDS, MASKS
 from deformviz.guides import GUIDES
 from deformviz.kernels import KERNELS
 from deformviz.operators.spatial_shift import BORDERS, DIRECTIONS, Border
+from deformviz.training import EQUAL_TIME, TASKS
 from deformviz.words import catalogue, patterns
 from deformviz.words.catalogue import PLACEHOLDER, placeholders
 
@@ -118,6 +120,17 @@ def test_the_viewers_markup_has_its_lines() -> None:
 
 def test_names_have_their_lines() -> None:
     assert [name for name in names() if name not in CHINESE] == []
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_what_a_training_says_has_a_line(name: str) -> None:
+    task = TASKS[name]
+    settled = task.settle()
+    said = [task.title, task.lesson, task.measure, "seed", EQUAL_TIME, *task.build(settled)]
+    said += [kind for kind in task.held_out(settled, 2) if kind != "shown"]
+    for knob in task.knobs.values():
+        said += [knob.label, *(value for value in knob.values if isinstance(value, str))]
+    assert [text for text in said if text not in CHINESE] == []
 
 
 def test_placeholders_are_the_same_in_both() -> None:
