@@ -27,8 +27,13 @@ from .numbers import Kept, downloads_part, numbers_part
 
 EXAMPLE = "example"
 """The name of the recorded run that the page opens on."""
-_ON_THE_LARGE_ONE = {"y": 16, "x": 22, "pinned": True}
-"""What the viewer opens with: a position on the probe's large glyph."""
+_STARTS: dict[str, dict[str, Any]] = {
+    "scale": {"y": 16, "x": 22, "pinned": True},  # on the large glyph
+    "coordinates": {"y": 44, "x": 46, "pinned": True},  # on the square
+    "regions": {"over": "regions"},
+    "shifts": {"pinned": True},
+}
+"""What the viewer opens a task's first run with: what there is to be seen of it."""
 _RECORDED = Path(__file__).resolve().parents[2] / "assets" / "recorded" / "scale.safetensors"
 
 
@@ -40,6 +45,7 @@ def tasks_part() -> list[dict[str, Any]]:
             "title": task.title,
             "lesson": task.lesson,
             "measure": task.measure,
+            "start": _STARTS[name],
             "knobs": [
                 {"name": key, "label": k.label, "values": list(k.values), "default": k.default}
                 for key, k in task.knobs.items()
@@ -118,8 +124,6 @@ def moment_part(run: Run, index: int) -> dict[str, Any]:
         layer["downloads"] = downloads_part(each)
         layer["overlays"] = _overlays(each.sampling, layer["overlays"])
     told["pictures"] = pictures_part(run, moment)
-    if run.name == EXAMPLE:
-        told["start"] = _ON_THE_LARGE_ONE
     del told["state"]  # the viewer keeps its own: pin, zoom and overlay
     return told
 

@@ -23,6 +23,7 @@ export function mountTrain(root, base) {
 class Train {
   constructor(root, base) {
     Object.assign(this, { root, base, runs: [], shown: null, index: 0, following: true, seen: false });
+    this.left = new Map(); // the viewer's state of each task that has been looked at
     this.viewer = window.deformviz.mount(root.querySelector('.dv-viewer'));
     this.viewer.controls.action('link').hidden = true; // the tab has a link of its own
     this.moments = new Moments(base);
@@ -200,18 +201,24 @@ class Train {
   }
 
   async draw({ run, index }) {
-    const value = await this.moments.bring(run, index, this.viewer.state.layer);
+    const opening = this.openingOf(run.task);
+    const value = await this.moments.bring(run, index, opening ? opening.layer : this.viewer.state.layer);
     const moment = run.moments[index];
     value.layers.forEach((view, i) => {
       view.reach = Math.max(...run.moments.map(({ reach }) => reach[i])); // the kernel's axes stay
       view.called = `${this.nameOf(run)}${t(', ')}${t('step {step}', { step: moment.step })}`;
     });
-    if (!this.drawn && value.start) value.state = value.start; // afterwards the viewer keeps its own
-    this.drawn = true;
-    await this.viewer.show(value);
-    delete value.state;
+    await this.viewer.show(opening ? { ...value, state: opening } : value);
+    this.drawn = run.task;
     this.root.dataset.moment = `${run.name} ${moment.step}`;
     this.drawBeside(value.layers[value.shown], value.pictures);
+  }
+
+  /** What the viewer opens another task with; as it was left, where it was there before. */
+  openingOf(task) {
+    if (task === this.drawn) return null; // it keeps its own state
+    if (this.drawn) this.left.set(this.drawn, { ...this.viewer.state });
+    return this.left.get(task) ?? this.tasks.find(({ name }) => name === task).start;
   }
 
   /** Beside the curves: the shifts, where a layer has them, or what else is known of the moment. */

@@ -130,7 +130,9 @@ export class Curves {
   drawCaption({ run, index, title }) {
     const scores = Object.entries((run.moments[index] ?? run.moments[0])?.scores ?? {});
     const told = scores.map(([network, score], i) => {
-      const node = element('span', { class: `dv-key dv-network-${i}` }, `${t(network)} `);
+      // Beside the names in the first figure, the second one's would take its title's place.
+      const called = this.measure === 'loss' ? `${t(network)} ` : '';
+      const node = element('span', { class: `dv-key dv-network-${i}`, title: t(network) }, called);
       node.append(element('b', {}, this.told(this.valueOf(score))));
       return node;
     });
