@@ -17,7 +17,7 @@ SEEDS = (0, 1, 2, 3, 4)
 FILE = FOLDER / "numbers.json"
 
 RUNS: dict[str, tuple[str, dict[str, Value]]] = {
-    "scale": ("scale", {"twin": "equal time too"}),
+    "scale": ("scale", {"twin": "equal time"}),
     "coordinates, quadrant": ("coordinates", {}),
     "coordinates, uniform": ("coordinates", {"split": "uniform"}),
     "places, quadrant": ("coordinates", {"asked": "picture to place"}),

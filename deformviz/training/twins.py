@@ -15,7 +15,7 @@ from .task import Knob, Knobs
 EQUAL_TIME = "plain, equal time"
 """A plain network that was trained for as long as the first, not for as many steps."""
 
-_STEPS, _TIME = "equal steps", "equal time too"
+_STEPS, _TIME = "equal steps", "equal time"
 TWIN = Knob("plain twin", (_STEPS, _TIME), _STEPS)
 """The knob `twin` of a task whose first network may be much slower than its twin."""
 
@@ -24,7 +24,7 @@ def trains_longer(knobs: Knobs) -> bool:
     """Whether a second twin, `EQUAL_TIME`, is asked for.
 
     Example:
-        >>> trains_longer({"twin": "equal time too"}), trains_longer({})
+        >>> trains_longer({"twin": "equal time"}), trains_longer({})
         (True, False)
     """
     return knobs.get("twin") == _TIME

@@ -98,7 +98,7 @@ def test_samplings_are_of_the_moment() -> None:
 
 
 def test_equal_time_is_a_third_network_that_takes_more_steps() -> None:
-    knobs = SHORT["scale"] | {"twin": "equal time too"}
+    knobs = SHORT["scale"] | {"twin": "equal time"}
     *_, last = train("scale", knobs, stop=after(2), moments=1)
     assert list(last.scores) == ["deformable", "plain", EQUAL_TIME]
     assert last.trained is not None
