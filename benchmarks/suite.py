@@ -48,6 +48,7 @@ BENCHMARKS: dict[str, Entry] = {
     "viewer": Entry("the page, against a bare Gradio page and a bare plotly figure", browser=True),
     "survey": Entry("deformviz survey over a folder, against the network alone"),
     "load": Entry("a class at once, against one person", browser=True),
+    "trainings": Entry("the hover while the server trains, against the same without", browser=True),
     "sessions": Entry("the server's memory, against nobody being there", browser=True),
     "follow": Entry("taps followed down through layers, against a hover without", browser=True),
 }
