@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from deformviz.analysis import findings, terms_at
-from deformviz.lessons import BUILT_IN, Lesson, Step, read_lessons
+from deformviz.lessons import BUILT_IN, Lesson, Step, read_lessons, with_numbers
 from deformviz.lessons.reading import Task
 from deformviz.web import lesson_views, sick_network
 from deformviz.web.asked import run
@@ -49,6 +51,19 @@ def test_every_step_of_the_app_can_be_shown(views: Views, lesson: Lesson, step: 
         value = {"guide": "by edges", "border": "keep"}.get(name)
         if value is not None:
             assert json.loads(views.of(step, {name: value}).text)["id"]
+
+
+def test_a_tap_can_be_put_where_it_should_be_by_keys(views: Views) -> None:
+    """Keys move it by a quarter of a pixel from where its offset has put it."""
+    found = [(s, t.done) for _, s in STEPS for t in s.tasks if t.done["kind"] == "tap at"]
+    assert found
+    for step, done in found:
+        names = {axis: f"point {axis} {done['tap']}" for axis in ("y", "x")}
+        made = views.of(replace(step, numbers=step.numbers | names), {})
+        left = [
+            (with_numbers(done, made.numbers)[axis] - made.numbers[axis]) % 0.25 for axis in "yx"
+        ]
+        assert math.hypot(*(min(gap, 0.25 - gap) for gap in left)) < done["within"]
 
 
 def test_a_step_is_made_once_and_again_when_its_numbers_are_gone(

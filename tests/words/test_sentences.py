@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import zipfile
+from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +18,12 @@ from PIL import Image
 
 from deformviz import Kernel, Sampling
 from deformviz.analysis import findings
+from deformviz.checkpoints import (
+    CheckpointError,
+    find_layers,
+    open_checkpoint,
+    static_sampling,
+)
 from deformviz.explore import LEARNED, OPERATORS, Settings, explore
 from deformviz.images import ImageError, Photo, decode
 from deformviz.inspection import inspect_network
@@ -40,11 +51,14 @@ FIRST = Asked(
 )  # fmt: skip
 
 
+def chinese(text: str) -> str:
+    with speaking("zh"):
+        return say(text)
+
+
 def left_in_english(text: str) -> str:
     """The English words of a text in Chinese."""
-    with speaking("zh"):
-        told = say(text)
-    return " ".join(re.findall("[A-Za-z]{2,}", NAMES.sub("", told)))
+    return " ".join(re.findall("[A-Za-z]{2,}", NAMES.sub("", chinese(text))))
 
 
 def parts(text: str) -> list[str]:
@@ -135,6 +149,53 @@ def test_a_checkpoints_layers_are_told() -> None:
         texts += [text for fact in told["facts"] for text in fact]
         texts += [finding["sentence"] for finding in told["findings"]]
         assert [left_in_english(text) for text in texts] == [""] * len(texts)
+
+
+def _cut(path: Path) -> None:
+    torch.save({"a.weight": torch.zeros(999)}, path)
+    path.write_bytes(path.read_bytes()[:-99])
+
+
+def _packed_anew(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net.pth", bytes(999))
+
+
+STRANGE: dict[str, Callable[[Path], object]] = {
+    "cut.pth": _cut,
+    "packed.pth": _packed_anew,
+    "numbers.pth": lambda path: torch.save({"epoch": torch.Size([3])}, path),
+    "object.pth": lambda path: torch.save(Namespace(epoch=3), path),
+    "pickle.pth": lambda path: path.write_bytes(pickle.dumps({"a": 1})),
+    "arrays.pth": lambda path: np.savez(path.open("wb"), a=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_file_that_is_no_checkpoint_is_told(name: str, tmp_path: Path) -> None:
+    STRANGE[name](tmp_path / name)
+    with pytest.raises(CheckpointError) as caught:
+        open_checkpoint(tmp_path / name)
+    assert not re.search("This file|Expected|Load it|Save|not read", chinese(str(caught.value)))
+
+
+def test_what_a_file_was_read_as_is_told(tmp_path: Path) -> None:
+    weights = {"a.weight": torch.zeros(3)}
+    torch.save(
+        {"ema": weights | {"n": 3}, "model": weights, "args": Namespace()}, tmp_path / "a.pth"
+    )
+    notes = open_checkpoint(tmp_path / "a.pth").notes
+    assert notes
+    for note in notes:
+        assert re.search("[\u4e00-\u9fff]", chinese(note)), note
+
+
+def test_a_layer_that_no_weights_place_is_told() -> None:
+    shapes = {f"bbox_head.vfnet_{one}_dconv.weight": (8, 8, 3, 3) for one in ("reg_refine", "cls")}
+    layer = find_layers(shapes)[0]
+    with pytest.raises(ValueError, match="follow from boxes") as caught:
+        static_sampling(layer, {key: torch.zeros(shape) for key, shape in shapes.items()}, (8, 8))
+    assert "由检测框算出" in chinese(str(caught.value))
 
 
 @pytest.mark.parametrize(
