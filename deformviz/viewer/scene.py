@@ -107,7 +107,7 @@ def output_caption(shown: Tensor, *said: str) -> str:
 
 def caption(sampling: Sampling) -> str:
     """What the marks on the image mean."""
-    if sampling.taps == 1:
+    if sampling.taps == 1 and sampling.groups > 1:  # shifts
         return "□ the position, ● where each group reads: its content moves back"
     size = ", area by mask" if sampling.mask is not None else ""
     if (unit := mask_unit(sampling)) < 1:

@@ -372,6 +372,11 @@ def test_the_marks_are_explained(operator: str, words: str) -> None:
     assert told(run(operator))["caption"] == words
 
 
+def test_a_kernel_of_one_tap_shifts_nothing() -> None:
+    layer = run("Deformable Conv v1", kernel_size=(1, 1))
+    assert told(layer)["caption"] == "□ the regular grid, ● where it is read"
+
+
 # The one position that comes at once
 
 
