@@ -40,6 +40,7 @@ assets: $(READY) ## trains the networks that ship with deformviz anew, which tak
 	$(PY) -m deformviz.training scale --record --out assets/recorded/scale.safetensors
 	$(PY) -m deformviz.training scale --half --out assets/trained/scale.safetensors
 	$(PY) -m deformviz.training scale --half --knob "operator=Deformable Conv v1" --out assets/trained/scale-v1.safetensors
+	$(PY) -m deformviz.training coordinates --half --knob "asked=picture to place" --out assets/trained/places.safetensors
 	for task in coordinates regions shifts; do \
 		$(PY) -m deformviz.training $$task --half --out assets/trained/$$task.safetensors || exit 1; \
 	done

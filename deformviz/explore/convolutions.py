@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor
 
 from ..fields import mask_field, offset_field
@@ -30,11 +29,18 @@ from ..operators import (
     dr_conv2d_sampling,
 )
 from ..sampling import Sampling
-from .learned import check_deform, check_dr_conv, last_layer, prepare_deform, uses_network
-from .recipe import Check, Operator, gap
+from .learned import (
+    check_coord_conv,
+    check_deform,
+    check_dr_conv,
+    prepare_coord_conv,
+    prepare_deform,
+    prepare_dr_conv,
+    uses_network,
+)
+from .recipe import COLORS, Check, Operator, gap
+from .second import by_torchvision, with_coordinates
 from .settings import Settings
-
-COLORS = ("red", "green", "blue")
 
 
 def _depthwise_weight(settings: Settings, x: Tensor) -> Tensor:
@@ -50,12 +56,9 @@ def _prepare_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
 
 
 def _check_conv(settings: Settings, x: Tensor) -> Check:
-    ours, k = _prepare_conv(settings, x)(), settings.kernel
-    assert ours.weight is not None
-    zero = torch.zeros(1, 2 * k.taps, *ours.output_size)
-    geometry = (k.stride, k.padding, k.dilation)
-    other = torchvision.ops.deform_conv2d(x.cpu(), zero, ours.weight.cpu(), None, *geometry)
-    return Check("equals torchvision's deform_conv2d with zero offsets", gap(ours.output, other))
+    ours = _prepare_conv(settings, x)()
+    claim = "equals torchvision's deform_conv2d with zero offsets"
+    return Check(claim, gap(ours.output, by_torchvision(ours)))
 
 
 def _offset(settings: Settings, x: Tensor) -> Tensor:
@@ -131,7 +134,7 @@ def _dr_weight(settings: Settings, x: Tensor) -> Tensor:
 
 def _prepare_dr_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
     if uses_network(settings):
-        return partial(last_layer, settings.operator, x)
+        return prepare_dr_conv(settings, x)
     s, k = settings, settings.kernel
     guide = guide_map(s.guide, k, x[0].cpu(), s.regions, s.seed)[None].to(x)
     geometry = (k.stride, k.padding, k.dilation)
@@ -166,6 +169,8 @@ def _coord_weight(settings: Settings, x: Tensor) -> Tensor:
 
 
 def _prepare_coord_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
+    if uses_network(settings):
+        return prepare_coord_conv(settings, x)
     k, weight = settings.kernel, _coord_weight(settings, x)
 
     def call() -> Sampling:
@@ -179,13 +184,10 @@ def _prepare_coord_conv(settings: Settings, x: Tensor) -> Callable[[], Sampling]
 
 
 def _check_coord_conv(settings: Settings, x: Tensor) -> Check:
+    if uses_network(settings):
+        return check_coord_conv(settings, x)
     ours, k = _prepare_coord_conv(settings, x)(), settings.kernel
-    rows, columns = (
-        2 * torch.arange(n).to(x) / (n - 1) - 1 if n > 1 else x.new_zeros(1) for n in x.shape[2:]
-    )
-    across, down = columns.expand(len(rows), -1), rows[:, None].expand(-1, len(columns))
-    channels = [across, down, (across**2 + down**2).sqrt()][: 3 if settings.radius else 2]
-    inputs = torch.cat((x, torch.stack(channels)[None]), dim=1)
+    inputs = with_coordinates(x, settings.radius)
     other = F.conv2d(inputs, _coord_weight(settings, x), None, k.stride, k.padding, k.dilation)
     return Check("equals conv2d over coordinates 2i / (n − 1) − 1", gap(ours.output, other))
 
@@ -198,12 +200,11 @@ def _reads_in_groups(settings: Settings) -> tuple[Kernel, int]:
     return _reads(settings) if uses_network(settings) else (settings.kernel, settings.offset_groups)
 
 
-_DEFORMABLE = ("stride", "dilation", "weights", "field", "strength", "offset_groups")
+_GEOMETRY = ("stride", "dilation", "weights")
+_DEFORMABLE = (*_GEOMETRY, "field", "strength", "offset_groups", "learned_layer")
 
 CONVOLUTIONS: dict[str, Operator] = {
-    "Convolution": Operator(
-        "", ("stride", "dilation", "weights"), _reads, _prepare_conv, _check_conv
-    ),
+    "Convolution": Operator("", _GEOMETRY, _reads, _prepare_conv, _check_conv),
     "Deformable Conv v1": Operator(
         "arXiv 1703.06211",
         _DEFORMABLE,
@@ -220,14 +221,14 @@ CONVOLUTIONS: dict[str, Operator] = {
     ),
     "DRConv": Operator(
         "arXiv 2003.12243",
-        ("stride", "dilation", "weights", "guide", "regions", "generated"),
+        (*_GEOMETRY, "guide", "regions", "generated"),
         _reads,
         _prepare_dr_conv,
         _check_dr_conv,
     ),
     "CoordConv": Operator(
         "arXiv 1807.03247",
-        ("stride", "dilation", "weights", "radius", "coordinate_weight"),
+        (*_GEOMETRY, "radius", "coordinate_weight", "parameters"),
         _reads,
         _prepare_coord_conv,
         _check_coord_conv,

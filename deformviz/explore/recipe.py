@@ -11,6 +11,13 @@ from ..geometry import Kernel
 from ..sampling import Sampling
 from .settings import Settings
 
+COLORS = ("red", "green", "blue")
+"""The image's channels."""
+
+
+TOLERANCE = 1e-5
+"""What float32 sums of colours in [0, 1] may differ by."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -19,12 +26,12 @@ class Check:
     Attributes:
         claim: what is compared, in words.
         difference: the largest absolute difference found.
-        tolerance: what float32 sums of this length may differ by.
+        tolerance: what float32 sums of this length and size may differ by.
     """
 
     claim: str
     difference: float
-    tolerance: float = 1e-5
+    tolerance: float = TOLERANCE
 
     @property
     def passed(self) -> bool:
@@ -38,7 +45,7 @@ class Operator:
 
     Attributes:
         paper: where it was published.
-        controls: the fields of `Settings` that it depends on, beside the kernel's size and seed.
+        controls: the fields of `Settings` that it can depend on, beside the kernel's size and seed.
         reads: settings to the regular grid and in how many groups it is read, which is what a run
             takes memory for.
         prepare: (settings, image [1, 3, H, W]) to the call, which gives its Sampling: what is made
@@ -57,3 +64,9 @@ def gap(ours: Tensor | None, other: Tensor) -> float:
     """The largest absolute difference between an output [O, h, w] and [1, O, h, w]."""
     assert ours is not None
     return (ours.cpu() - other[0].cpu()).abs().max().item()
+
+
+def feature_unit(sampling: Sampling) -> float:
+    """What a difference of features is measured in: they are no colours and may be much larger."""
+    assert sampling.output is not None
+    return max(1.0, sampling.output.abs().max().item())

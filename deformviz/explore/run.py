@@ -16,8 +16,8 @@ from ..analysis import recompute
 from ..geometry import Pair
 from ..sampling import Sampling
 from .convolutions import CONVOLUTIONS
-from .learned import uses_network
-from .recipe import Check, Operator
+from .learned import BROUGHT, uses_network
+from .recipe import TOLERANCE, Check, Operator, feature_unit
 from .settings import Settings
 from .shifts import SHIFTS
 
@@ -56,7 +56,7 @@ class Exploration:
 
     @property
     def learned(self) -> bool:
-        """Whether what is shown is a shipped network's last layer."""
+        """Whether what is shown is a layer of a shipped network."""
         return uses_network(self.settings)
 
     @cached_property
@@ -106,7 +106,8 @@ def explore(
     cut = crop.shape != x.shape
 
     def checking(sampling: Sampling) -> tuple[Check, ...]:
-        return _check_crop(operator, settings, crop.to(device), cut), _check_terms(sampling)
+        unit = feature_unit(sampling) if uses_network(settings) else 1
+        return _check_crop(operator, settings, crop.to(device), cut), _check_terms(sampling, unit)
 
     picture = _picture(sampling, uses_network(settings))
     return Exploration(settings, sampling, picture, checking, milliseconds, device.type)
@@ -118,6 +119,17 @@ def _operator(settings: Settings) -> Operator:
             f"operator must be one of {', '.join(OPERATORS)}; got {settings.operator!r}"
         )
     return OPERATORS[settings.operator]
+
+
+def depends_on(settings: Settings) -> tuple[str, ...]:
+    """The fields of `Settings` that its run depends on, beside the kernel's size and seed.
+
+    Example:
+        >>> depends_on(Settings(operator="Active Shift", parameters="learned"))
+        ('parameters', 'learned_layer')
+    """
+    without = BROUGHT if uses_network(settings) else ("learned_layer",)
+    return tuple(name for name in _operator(settings).controls if name not in without)
 
 
 def points(settings: Settings, size: Pair) -> int:
@@ -193,8 +205,8 @@ def _picture(sampling: Sampling, learned: bool) -> Tensor:
     return copies.mean(dim=0).cpu()
 
 
-def _check_terms(sampling: Sampling) -> Check:
-    """Take some positions apart, term by term, and put them together again."""
+def _check_terms(sampling: Sampling, unit: float) -> Check:
+    """Take some positions apart, term by term, and put them together again; see `feature_unit`."""
     assert sampling.output is not None
     h, w = sampling.output_size
     count = min(64, h * w)
@@ -205,4 +217,4 @@ def _check_terms(sampling: Sampling) -> Check:
     # On a wide map float32 rounds a coordinate by more, and with it the value that is read there.
     rounding = 2 * torch.finfo(torch.float32).eps * max(sampling.input_size)
     claim = f"terms at {count} positions sum to the output"
-    return Check(claim, difference, 1e-5 + rounding)
+    return Check(claim, difference, unit * (TOLERANCE + rounding))

@@ -15,7 +15,10 @@ from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border, Strategy
 MAX_KERNEL = 11
 
 LEARNED = "learned"
-"""In place of something made up: what a shipped network learned, shown on its own last layer."""
+"""In place of something made up: what a shipped network learned, shown on a layer of its own."""
+
+LEARNED_LAYERS = 3
+"""Of its operator's, such a network has so many, or one."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,15 @@ OFFSETS: dict[str, Strength] = {
 
 MASK_NAMES = (*MASKS, LEARNED)
 GUIDE_NAMES = (*GUIDES, LEARNED)
+PARAMETER_NAMES = ("made up", LEARNED)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that a run depends on beside the image.
 
-    Where offsets, mask or guide map are "learned", a shipped network runs on the image, and what is
-    shown is its last layer, with its kernel, its weights and its own input.
+    Where offsets, mask, guide map or parameters are "learned", a shipped network runs on the image,
+    and what is shown is one of its layers, with its kernel, its weights and its own input.
 
     Attributes:
         operator: one of `deformviz.explore.OPERATORS`.
@@ -57,6 +61,9 @@ class Settings:
             filters come from the paper's generator, untrained, or from `KERNELS`.
         radius, coordinate_weight: CoordConv's third channel; how much of x, y and r is added to
             red, green and blue.
+        parameters: CoordConv's weights and Active Shift's shifts, one of `PARAMETER_NAMES`.
+        learned_layer: which of a network's layers is shown, from 1, the first, to 3, the last;
+            those of DRConv and CoordConv have one.
         directions, strategy, border: of the spatial shift.
         seed: for whatever is random.
     """
@@ -76,6 +83,8 @@ class Settings:
     generated: bool = False
     radius: bool = True
     coordinate_weight: float = 0.3
+    parameters: str = "made up"
+    learned_layer: int = LEARNED_LAYERS
     directions: str = "up, down, left, right"
     strategy: Strategy = "slice"
     border: Border = "zero"
@@ -86,6 +95,7 @@ class Settings:
         _one_of("field", self.field, OFFSETS)
         _one_of("mask", self.mask, MASK_NAMES)
         _one_of("guide", self.guide, GUIDE_NAMES)
+        _one_of("parameters", self.parameters, PARAMETER_NAMES)
         _one_of("directions", self.directions, DIRECTIONS)
         _one_of("strategy", self.strategy, BORDERS)
         _one_of("border", self.border, get_args(Border))
@@ -95,6 +105,7 @@ class Settings:
         _whole("stride", self.stride, 1, 8)
         _whole("dilation", self.dilation, 1, 16)
         _whole("regions", self.regions, 1, 8)
+        _whole("learned layer", self.learned_layer, 1, LEARNED_LAYERS)
         _whole("seed", self.seed, 0, 2**31 - 1)
         _within("mask strength", self.mask_strength, 0, 1)
         _within("coordinate weight", self.coordinate_weight, -1, 1)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-import torchvision
 from torch import Tensor
 
 from ..geometry import Kernel, Pair
@@ -22,7 +21,10 @@ from ..operators import (
 )
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Strategy
 from ..sampling import Sampling
+from ..training.shifts import WIDTH
+from .learned import check_active_shift, prepare_active_shift, uses_network
 from .recipe import Check, Operator, gap
+from .second import by_torchvision
 from .settings import Settings
 
 
@@ -73,6 +75,8 @@ def _cycle_shifts(settings: Settings, x: Tensor) -> Tensor:
 def _prepare_channel_shift(
     settings: Settings, x: Tensor, shifts: Callable[[Settings, Tensor], Tensor], name: str
 ) -> Callable[[], Sampling]:
+    if uses_network(settings):
+        return prepare_active_shift(settings, x)
     shift = shifts(settings, x)  # [C, 2]
     copies = shift.shape[0] // 3
     average = torch.eye(3).repeat(1, copies).to(x) / copies  # [3, C]
@@ -89,16 +93,11 @@ def _prepare_channel_shift(
 def _check_channel_shift(
     settings: Settings, x: Tensor, shifts: Callable[[Settings, Tensor], Tensor]
 ) -> Check:
+    if uses_network(settings):
+        return check_active_shift(settings, x)
     ours = _prepare_channel_shift(settings, x, shifts, "")()
-    assert ours.input is not None
-    assert ours.weight is not None
-    offset = ours.offset.repeat_interleave(3, dim=0).flatten(0, 2)[None].cpu()  # [1, 2C, h, w]
-    other = torchvision.ops.deform_conv2d(
-        ours.input[None].cpu(), offset, ours.weight.cpu(), None, ours.kernel.stride
-    )
-    return Check(
-        "equals torchvision's deform_conv2d, one offset for each channel", gap(ours.output, other)
-    )
+    claim = "equals torchvision's deform_conv2d, one offset for each channel"
+    return Check(claim, gap(ours.output, by_torchvision(ours)))
 
 
 def _reads_directions(settings: Settings) -> tuple[Kernel, int]:
@@ -107,6 +106,8 @@ def _reads_directions(settings: Settings) -> tuple[Kernel, int]:
 
 
 def _reads_four_copies(settings: Settings) -> tuple[Kernel, int]:
+    if uses_network(settings):  # its features, at half the photo's size
+        return Kernel.of(1, 2), WIDTH
     return Kernel.of(1, settings.stride), 12
 
 
@@ -124,7 +125,7 @@ SHIFTS: dict[str, Operator] = {
     ),
     "Active Shift": Operator(
         "arXiv 1806.07370",
-        ("stride",),
+        ("stride", "parameters", "learned_layer"),
         _reads_four_copies,
         partial(_prepare_channel_shift, shifts=_channel_shifts, name="Active Shift"),
         partial(_check_channel_shift, shifts=_channel_shifts),

@@ -42,7 +42,10 @@ def task_of(name: str) -> Task:
 
 
 def shipped(name: str) -> Trained:
-    """The networks that come with deformviz, in `assets/trained`: those of a task, or "scale-v1".
+    """The networks that come with deformviz, in `assets/trained`: those of a task, and two more.
+
+    "scale-v1" is "scale" with Deformable Conv v1; "places" is "coordinates" the other way round,
+    from a picture to a place.
 
     Raises:
         ValueError: there is no such file; the message names those that are there.

@@ -122,7 +122,11 @@ class Found(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """[B, 3, 64, 64] to (y, x) in [-1, 1], [B, 2]."""
-        found: Tensor = self.head(self.first(image).relu().amax(dim=(2, 3)))
+        return self.place(self.first(image))
+
+    def place(self, features: Tensor) -> Tensor:
+        """What the layer gives, [B, width, 64, 64], to (y, x) in [-1, 1], [B, 2]."""
+        found: Tensor = self.head(features.relu().amax(dim=(2, 3)))
         return found
 
 

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 
@@ -28,6 +28,9 @@ MOST_POINTS = MAX_POINTS
 """Of a run; what would have more is run on a smaller photo."""
 
 _GONE = "There is no such file, or it was let go as nobody used it: drop the photo again."
+
+
+_WHOLE = [name for name, kind in get_type_hints(Settings).items() if kind is int]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Asked:
     generated: bool
     radius: bool
     coordinate_weight: float
+    parameters: str
+    learned_layer: int
     directions: str
     strategy: Strategy
     border: Border
@@ -63,8 +68,8 @@ class Asked:
         """What the run depends on."""
         names = Settings.__dataclass_fields__.keys() - {"kernel_size"}
         values = {name: getattr(self, name) for name in names}
-        for name in ("stride", "dilation", "offset_groups", "regions", "seed"):
-            values[name] = whole(name, values[name])
+        for name in _WHOLE:
+            values[name] = whole(name.replace("_", " "), values[name])
         height = whole("kernel height", self.kernel_height)
         width = whole("kernel width", self.kernel_width)
         return Settings(kernel_size=(height, width), **values)

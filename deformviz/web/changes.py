@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from ..explore import OFFSETS, OPERATORS
+from ..explore import OFFSETS, OPERATORS, Settings, depends_on
+from ..explore.learned import BROUGHT, uses_network
 from ..words import say
 from .asked import Asked
 
@@ -53,20 +54,35 @@ class Change:
     tell: Callable[[Asked], Sequence[Any]] = lambda asked: ()
 
 
-def shown(operator: str) -> dict[str, bool]:
-    """Which of the parameter controls an operator has."""
-    names = {name for row in OPERATORS.values() for name in row.controls}
-    return {name: name in OPERATORS[operator].controls for name in sorted(names)}
+PARAMETERS = sorted({name for row in OPERATORS.values() for name in row.controls})
+"""The controls that not every run depends on."""
+
+KERNEL_CONTROLS = ("kernel", "kernel_height", "kernel_width")
 
 
-def reveal(operator: str) -> list[Any]:
-    """Show the parameters that the operator has, and what its kernel's size means."""
-    has_weights = "weights" in OPERATORS[operator].controls
-    label = say("Kernel") if has_weights else say("Kernel: shifts reach half")
-    return [
-        gr.update(label=label),
-        *(gr.update(visible=visible) for visible in shown(operator).values()),
-    ]
+def shown(settings: Settings) -> dict[str, bool]:
+    """Which of `PARAMETERS` a run depends on."""
+    names = depends_on(settings)
+    return {name: name in names for name in PARAMETERS}
+
+
+def reveal(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Show the parameters that the run depends on, and what its kernel's size means.
+
+    Returns:
+        An update for each of `KERNEL_CONTROLS` and `PARAMETERS`, by name.
+    """
+    learned = uses_network(settings)
+    updates = {name: gr.update(interactive=not learned) for name in KERNEL_CONTROLS}
+    updates["kernel"] |= {"label": _kernel_label(settings)}
+    return updates | {name: gr.update(visible=v) for name, v in shown(settings).items()}
+
+
+def _kernel_label(settings: Settings) -> str:
+    if uses_network(settings):
+        return say("Kernel: the network's own")
+    has_weights = "weights" in OPERATORS[settings.operator].controls
+    return say("Kernel") if has_weights else say("Kernel: shifts reach half")
 
 
 def square(height: int, width: int) -> int | None:
@@ -103,6 +119,14 @@ def _same_sides(question: Question) -> Asked:
     return replace(question.asked, kernel_height=size, kernel_width=size)
 
 
+def _revealed(asked: Asked, names: Sequence[str]) -> list[dict[str, Any]]:
+    updates = reveal(asked.settings)
+    return [updates[name] for name in names]
+
+
+_BY_LEARNED = (*KERNEL_CONTROLS, "learned_layer", *BROUGHT)
+"""The controls that come or go when something is to be what a network learned."""
+
 _SIDES = Change(
     targets=("kernel",),
     tell=lambda asked: [square(asked.kernel_height, asked.kernel_width)],
@@ -116,11 +140,20 @@ _SPECIAL = {
     "kernel_height": _SIDES,
     "kernel_width": _SIDES,
     "field": Change(
-        _other_field, ("strength",), lambda asked: [strength_slider(asked.field, asked.strength)]
+        _other_field,
+        ("strength", *_BY_LEARNED),
+        lambda asked: [
+            strength_slider(asked.field, asked.strength),
+            *_revealed(asked, _BY_LEARNED),
+        ],
     ),
+    **{
+        name: Change(targets=_BY_LEARNED, tell=lambda asked: _revealed(asked, _BY_LEARNED))
+        for name in ("mask", "guide", "parameters")
+    },
     "operator": Change(
-        targets=("kernel", *shown(next(iter(OPERATORS)))),
-        tell=lambda asked: reveal(asked.operator),
+        targets=(*KERNEL_CONTROLS, *PARAMETERS),
+        tell=lambda asked: _revealed(asked, (*KERNEL_CONTROLS, *PARAMETERS)),
     ),
     "example": Change(
         lambda question: replace(question.asked, photo=None), ("photo",), lambda asked: [None]

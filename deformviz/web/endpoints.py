@@ -12,7 +12,15 @@ from typing import Any
 import gradio as gr
 
 from .. import examples
-from ..explore import GUIDE_NAMES, MASK_NAMES, OFFSETS, OPERATORS, Exploration
+from ..explore import (
+    GUIDE_NAMES,
+    MASK_NAMES,
+    OFFSETS,
+    OPERATORS,
+    PARAMETER_NAMES,
+    Exploration,
+)
+from ..explore.learned import NETWORKS
 from ..export import save_npz
 from ..geometry import Pair
 from ..kernels import KERNELS
@@ -97,12 +105,18 @@ def _numbers(result: dict[str, Any]) -> dict[str, Any]:
     return {key: result[key] for key in ("difference", "milliseconds")}
 
 
+def _learned(operator: str) -> dict[str, Any] | None:
+    """Which controls may be "learned", and of how many layers; None where there is no network."""
+    row = NETWORKS.get(operator)
+    return None if row is None else {"controls": list(row.asked), "layers": row.layers}
+
+
 def options() -> dict[str, Any]:
     """List what there is to choose from, operators with their controls, fields with their units."""
     return {
         "examples": examples.names(),
         "operators": {
-            name: {"paper": row.paper, "controls": list(row.controls)}
+            name: {"paper": row.paper, "controls": list(row.controls), "learned": _learned(name)}
             for name, row in OPERATORS.items()
         },
         "fields": {
@@ -112,6 +126,7 @@ def options() -> dict[str, Any]:
         "weights": list(KERNELS),
         "masks": list(MASK_NAMES),
         "guides": list(GUIDE_NAMES),
+        "parameters": list(PARAMETER_NAMES),
         "directions": {name: [list(way) for way in ways] for name, ways in DIRECTIONS.items()},
         "borders": {strategy: list(borders) for strategy, borders in BORDERS.items()},
     }

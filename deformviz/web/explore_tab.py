@@ -10,7 +10,16 @@ from typing import Any, get_args
 import gradio as gr
 
 from .. import examples
-from ..explore import GUIDE_NAMES, MASK_NAMES, MAX_KERNEL, OFFSETS, OPERATORS, Settings
+from ..explore import (
+    GUIDE_NAMES,
+    LEARNED_LAYERS,
+    MASK_NAMES,
+    MAX_KERNEL,
+    OFFSETS,
+    OPERATORS,
+    PARAMETER_NAMES,
+    Settings,
+)
 from ..kernels import KERNELS
 from ..operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from ..viewer import ViewState
@@ -94,6 +103,14 @@ def _parameter_controls(c: dict[str, Any]) -> None:
     c["mask"] = gr.Dropdown(named(MASK_NAMES), value=FIRST.mask, label=say("Mask"))
     c["mask_strength"] = gr.Slider(0, 1, FIRST.mask_strength, label=say("mask strength"))
     c["guide"] = gr.Dropdown(named(GUIDE_NAMES), value=FIRST.guide, label=say("Guide map"))
+    c["parameters"] = gr.Radio(
+        named(PARAMETER_NAMES), value=FIRST.parameters, label=say("Parameters"), container=True
+    )
+    c["learned_layer"] = gr.Radio(
+        list(range(1, LEARNED_LAYERS + 1)),
+        value=FIRST.learned_layer,
+        label=say("Layer of the network"),
+    )
     c["regions"] = gr.Slider(1, 8, FIRST.regions, step=1, label=say("regions m"))
     c["generated"] = gr.Checkbox(
         FIRST.generated, label=say("filters from the paper's generator, untrained")
@@ -129,7 +146,7 @@ def build(page: gr.Blocks, device: str) -> dict[str, Any]:
             view = viewer(draw_example(example, device, FIRST_STATE))
     for name, component in c.items():
         component.elem_id = name
-    for name, visible in shown(FIRST.operator).items():
+    for name, visible in shown(FIRST).items():
         c[name].visible = visible
     _connect(page, c, view, device)
     return c
@@ -174,11 +191,9 @@ def _connect(page: gr.Blocks, c: dict[str, Any], view: gr.HTML, device: str) -> 
 
 def _set_controls(c: dict[str, Any], asked: Asked) -> dict[Any, Any]:
     """Every control as `asked` has it, and as its operator needs it."""
-    kernel = c["kernel"]
-    targets = [kernel, *(c[name] for name in shown(asked.operator))]
-    updates = dict(zip(targets, reveal(asked.operator), strict=True))
+    updates = {c[name]: update for name, update in reveal(asked.settings).items()}
     for name in Asked.__dataclass_fields__.keys() - {"photo"}:
         updates[c[name]] = updates.get(c[name], gr.update()) | {"value": getattr(asked, name)}
-    updates[kernel] |= {"value": square(asked.kernel_height, asked.kernel_width)}
+    updates[c["kernel"]] |= {"value": square(asked.kernel_height, asked.kernel_width)}
     updates[c["strength"]] |= strength_slider(asked.field, asked.strength)
     return updates

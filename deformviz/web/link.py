@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_type_hints
 from urllib.parse import parse_qsl
 
 from .. import examples
-from ..explore import OPERATORS, Settings
+from ..explore import OPERATORS, Settings, depends_on
 from ..viewer import ViewState
 from ..viewer.state import as_text, read_number, read_switch, read_whole, short
 from .asked import Asked, whole
@@ -69,7 +69,7 @@ def to_query(asked: Asked) -> dict[str, str]:
     if not asked.photo:
         query["image"] = asked.example
     query["side"] = str(whole("working size", asked.side))
-    for name in (*OPERATORS[settings.operator].controls, "seed"):
+    for name in (*depends_on(settings), "seed"):
         value = getattr(settings, name)
         unset = name == "strength" and value is None
         query[name] = _DEFAULT_STRENGTH if unset else as_text(value)
@@ -210,24 +210,9 @@ def _read_strength(text: str) -> dict[str, Any]:
     return {"strength": None if text == _DEFAULT_STRENGTH else read_number(text)}
 
 
-_SETTINGS: dict[str, Callable[[str], Any]] = {
-    "stride": read_whole,
-    "dilation": read_whole,
-    "weights": str,
-    "field": str,
-    "offset_groups": read_whole,
-    "mask": str,
-    "mask_strength": read_number,
-    "guide": str,
-    "regions": read_whole,
-    "generated": read_switch,
-    "radius": read_switch,
-    "coordinate_weight": read_number,
-    "directions": str,
-    "strategy": str,
-    "border": str,
-    "seed": read_whole,
-}
+_BY_KIND: dict[Any, Callable[[str], Any]] = {
+    int: read_whole, float: read_number, bool: read_switch
+}  # fmt: skip
 
 _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "operator": _read_operator,
@@ -235,5 +220,9 @@ _READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "image": _read_image,
     "side": _read_side,
     "strength": _read_strength,
-    **{name: _setting(name, read) for name, read in _SETTINGS.items()},
+    **{
+        name: _setting(name, _BY_KIND.get(kind, str))
+        for name, kind in get_type_hints(Settings).items()
+        if name not in ("operator", "kernel_size", "strength")
+    },
 }

@@ -10,16 +10,13 @@ import torch
 
 from ..analysis import ShiftResult
 from ..explore import OFFSETS, Exploration
-from ..explore.convolutions import COLORS
+from ..explore.learned import layer_number
+from ..explore.learned import notes as learned_notes
+from ..explore.recipe import COLORS
 from ..figures import as_picture
 from ..images import Photo, to_data_uri
 from ..sampling import Sampling
 from ..viewer.scene import channels, output_caption, scene
-
-_LEARNED_NOTE = (
-    "the last layer of a network that ships with deformviz: kernel, stride, dilation and weights "
-    "are its own"
-)
 
 
 def view_part(
@@ -30,7 +27,7 @@ def view_part(
         **scene(run.sampling, photo.pixels, uri=photo.uri, picture=run.picture, y=y, x=x),
         "id": identity(run),
         "status": status(run),
-        "notes": [*photo.notes, *([_LEARNED_NOTE] if run.learned else [])],
+        "notes": notes(run, photo),
         "outputCaption": picture_caption(run),
         "channels": channels(run.sampling) if run.learned else channel_names(run.sampling),
     }
@@ -46,8 +43,14 @@ def identity(run: Exploration) -> str:
         f"{kh} x {kw}",
         f"{height} x {width}",
         f"{settings.field} {strength:g}",
+        *([f"layer {layer_number(settings)}"] if run.learned else []),
     )
     return " | ".join(parts)
+
+
+def notes(run: Exploration, photo: Photo) -> list[str]:
+    """What else is to be said of the photo, and of the network that ran on it."""
+    return [*photo.notes, *(learned_notes(run.settings, run.sampling) if run.learned else ())]
 
 
 def status(run: Exploration) -> str:
@@ -165,5 +168,5 @@ def summary(run: Exploration, photo: Photo, y: int, x: int) -> dict[str, Any]:
         "checks": checks_part(run),
         "device": run.device,
         "milliseconds": run.milliseconds,
-        "notes": list(photo.notes),
+        "notes": notes(run, photo),
     }

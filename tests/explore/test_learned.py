@@ -58,7 +58,7 @@ def test_a_deformable_layer_equals_torchvision(name: str) -> None:
 def test_the_layer_is_the_networks_own() -> None:
     """Its output, handed on through the network's remaining layers, is the network's answer."""
     image = noise(64, 64)
-    net = shipped(NETWORKS[V2]).network()
+    net = shipped(NETWORKS[V2].file).network()
     x = torch.tensor(image).movedim(2, 0)[None] / 255
     output = learned("v2", image).sampling.output
     assert output is not None

@@ -17,7 +17,7 @@ from deformviz import examples
 from deformviz.analysis.finding import Kind, Severity
 from deformviz.checkpoints.family import Activation, Outside
 from deformviz.explore import OPERATORS
-from deformviz.explore.convolutions import COLORS
+from deformviz.explore.recipe import COLORS
 from deformviz.fields import FIELDS, MASKS
 from deformviz.guides import GUIDES
 from deformviz.kernels import KERNELS
