@@ -59,7 +59,7 @@ def to_query(asked: Asked) -> dict[str, str]:
         asked: what a run has taken.
 
     Example:
-        >>> query = to_query(replace(first, operator="Active Shift", kernel_width=5))
+        >>> query = to_query(replace(first, operator="CycleFC", kernel_width=5))
         >>> " ".join(query), query["kernel"]
         ('operator kernel image side stride seed', '3x5')
     """

@@ -134,6 +134,7 @@ OTHERWISE: dict[str, Any] = {
     "generated": True,
     "radius": False,
     "coordinate_weight": 0.7,
+    "parameters": "learned",
     "directions": "diagonals",
     "border": "replicate",
 }

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from deformviz import Kernel
-from deformviz.explore import GUIDE_NAMES, MASK_NAMES, MAX_KERNEL, OFFSETS, OPERATORS, Settings
+from deformviz.explore import (
+    GUIDE_NAMES,
+    MASK_NAMES,
+    MAX_KERNEL,
+    OFFSETS,
+    OPERATORS,
+    PARAMETER_NAMES,
+    Settings,
+)
 from deformviz.kernels import KERNELS
 from deformviz.operators.spatial_shift import DIRECTIONS
 
@@ -19,6 +27,7 @@ NAMES: dict[str, list[str]] = {
     "field": list(OFFSETS),
     "mask": list(MASK_NAMES),
     "guide": list(GUIDE_NAMES),
+    "parameters": list(PARAMETER_NAMES),
     "directions": list(DIRECTIONS),
     "strategy": ["slice", "roll", "deform_conv2d", "depthwise", "grid_sample"],
     "border": ["zero", "replicate", "circular", "keep"],
@@ -27,6 +36,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "stride": (1, 8),
     "dilation": (1, 16),
     "regions": (1, 8),
+    "learned_layer": (1, 3),
     "mask_strength": (0, 1),
     "coordinate_weight": (-1, 1),
     "seed": (0, 2**31 - 1),

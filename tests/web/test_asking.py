@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from deformviz import examples
-from deformviz.explore import explore
+from deformviz.explore import OPERATORS, explore
 from deformviz.fields import FIELDS
 from deformviz.images import decode
 from deformviz.viewer import ViewState
@@ -130,6 +130,51 @@ def test_an_operator_shows_its_own_controls(client: TestClient) -> None:
     assert visible == {"stride", "dilation", "weights", "guide", "regions", "generated"}
 
 
+LEARNED = {
+    "Deformable Conv v1": ("field", {"field", "strength", "learned_layer"}),
+    "Deformable Conv v2": ("mask", {"field", "strength", "mask", "mask_strength", "learned_layer"}),
+    "DRConv": ("guide", {"guide"}),
+    "CoordConv": ("parameters", {"parameters"}),
+    "Active Shift": ("parameters", {"parameters", "learned_layer"}),
+}
+
+
+@pytest.mark.parametrize("operator", LEARNED)
+def test_a_networks_layer_has_its_own_controls(client: TestClient, operator: str) -> None:
+    """What it brings along goes, its layers come; and back."""
+    control, expected = LEARNED[operator]
+    plain = replace(ASKED, operator=operator, strength=None)
+    visible: dict[str, Any] = {}
+    for asked in (plain, replace(plain, **{control: "learned"}), plain):
+        value = getattr(asked, control)
+        told = ask(client, control, value, asked, address="")["told"]
+        told += ask(client, "operator", operator, asked)["told"]
+        targets = CHANGES[control].targets + CHANGES["operator"].targets
+        updates = list(zip(targets, told, strict=True))
+        visible |= {name: update["visible"] for name, update in updates if "visible" in update}
+        learned = value == "learned"
+        for name, update in updates:
+            assert update.get("interactive", not learned) is not learned or name == "strength", name
+        (label,) = {u["label"] for name, u in updates if name == "kernel"}
+        assert (label == "Kernel: the network's own") == learned
+        shown = {name for name, is_visible in visible.items() if is_visible}
+        of_operator = {*OPERATORS[operator].controls} - {"learned_layer"}
+        assert shown == (expected if learned else of_operator)
+
+
+@pytest.mark.parametrize("layer", [1, 2, 3])
+def test_any_layer_of_a_network_is_drawn(client: TestClient, layer: int) -> None:
+    asked = replace(ASKED, field="learned", strength=None, learned_layer=layer)
+    view = ask(client, "learned_layer", layer, asked)["view"]
+    pixels = decode(examples.path("cat"), max_side=64).pixels
+    expected = explore(pixels, asked.settings).sampling
+    sent = load(client.get(view["data"]["url"]).content)
+    torch.testing.assert_close(sent["offset"], expected.offset)
+    assert view["id"].endswith(f"| layer {layer}")
+    assert view["notes"][-2].startswith(f"layer {layer} of 3 of a network")
+    assert f"learned_layer={layer}" in view["query"]
+
+
 def test_an_upload_is_drawn_and_an_example_takes_its_place(
     client: TestClient, uploads: Path
 ) -> None:
@@ -176,6 +221,10 @@ def test_an_upload_that_is_no_picture_is_let_go_with_a_warning(
         ({"operator": ["Convolution"]}, "wrong type"),
         ({"example": "../cat"}, "no example image"),
         ({"field": "none of them"}, "field must be one of"),
+        ({"learned_layer": 4}, "learned layer must be between 1 and 3, got 4"),
+        ({"learned_layer": None}, "learned layer is empty"),
+        ({"learned_layer": "last"}, "wrong type"),
+        ({"parameters": "x"}, "parameters must be one of made up, learned"),
     ],
 )
 def test_values_that_no_control_has_are_refused(

@@ -132,6 +132,16 @@ def test_the_options_are_the_cores_tables(served: Served) -> None:
     for name, row in options["operators"].items():
         assert row["controls"] == list(OPERATORS[name].controls)
         assert set(row["controls"]) <= set(NAMES)
+    assert {name: row["learned"] for name, row in options["operators"].items()} == {
+        "Convolution": None,
+        "Deformable Conv v1": {"controls": ["field"], "layers": 3},
+        "Deformable Conv v2": {"controls": ["field", "mask"], "layers": 3},
+        "DRConv": {"controls": ["guide"], "layers": 1},
+        "CoordConv": {"controls": ["parameters"], "layers": 1},
+        "Spatial shift": None,
+        "Active Shift": {"controls": ["parameters"], "layers": 3},
+        "CycleFC": None,
+    }
     for name, row in options["fields"].items():
         expected = OFFSETS[name]
         assert row == {
@@ -157,6 +167,10 @@ def test_the_options_are_the_cores_tables(served: Served) -> None:
         ("Spatial shift", {"directions": "diagonals", "strategy": "roll", "border": "circular"}),
         ("Active Shift", {"seed": 3}),
         ("CycleFC", {"stride": 2}),
+        ("Deformable Conv v1", {"field": "learned"}),
+        ("Deformable Conv v2", {"mask": "learned", "learned_layer": 1}),
+        ("CoordConv", {"parameters": "learned"}),
+        ("Active Shift", {"parameters": "learned", "learned_layer": 2}),
     ],
 )
 def test_the_numbers_are_the_cores_own(

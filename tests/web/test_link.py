@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deformviz import examples
-from deformviz.explore import GUIDE_NAMES, MASK_NAMES, OFFSETS, OPERATORS, Settings
+from deformviz.explore import (
+    GUIDE_NAMES,
+    MASK_NAMES,
+    OFFSETS,
+    OPERATORS,
+    PARAMETER_NAMES,
+    Settings,
+)
 from deformviz.kernels import KERNELS
 from deformviz.operators.spatial_shift import BORDERS, DIRECTIONS, Border
 from deformviz.viewer import OVERLAYS, ViewState
@@ -41,6 +48,8 @@ FIRST = Asked(
     generated=False,
     radius=True,
     coordinate_weight=0.3,
+    parameters="made up",
+    learned_layer=3,
     directions="up, down, left, right",
     strategy="slice",
     border="zero",
@@ -51,7 +60,7 @@ FIRST = Asked(
 RUN_NAMES = [
     "operator", "kernel", "image", "side", "stride", "dilation", "weights", "field", "strength",
     "offset_groups", "mask", "mask_strength", "guide", "regions", "generated", "radius",
-    "coordinate_weight", "directions", "strategy", "border", "seed",
+    "coordinate_weight", "parameters", "learned_layer", "directions", "strategy", "border", "seed",
 ]  # fmt: skip
 VIEW_NAMES = [
     "y", "x", "pinned", "points", "arrows", "over", "tap", "group", "palette", "output_channel",
@@ -100,6 +109,8 @@ def asked(draw: st.DrawFn) -> Asked:
         generated=draw(st.booleans()),
         radius=draw(st.booleans()),
         coordinate_weight=draw(st.floats(-1, 1) | st.sampled_from([-1, 0, 1])),
+        parameters=draw(st.sampled_from(PARAMETER_NAMES)),
+        learned_layer=draw(st.integers(1, 3)),
         directions=draw(st.sampled_from(list(DIRECTIONS))),
         strategy=draw(st.sampled_from(list(BORDERS))),
         border=draw(st.sampled_from(get_args(Border))),
@@ -150,11 +161,34 @@ def as_sent(query: dict[str, str]) -> dict[str, str]:
     return dict(parse_qsl(urlencode(query), keep_blank_values=True))
 
 
+LEARNED_CARRY = {
+    "Deformable Conv v1": ("field", "strength", "learned_layer"),
+    "Deformable Conv v2": ("field", "strength", "mask", "mask_strength", "learned_layer"),
+    "DRConv": ("guide",),
+    "CoordConv": ("parameters",),
+    "Active Shift": ("parameters", "learned_layer"),
+}
+"""What a link to a network's layer has beside what every link has."""
+ASKED_OF_A_NETWORK = {
+    "Deformable Conv v1": ("field",),
+    "Deformable Conv v2": ("field", "mask"),
+    "DRConv": ("guide",),
+    "CoordConv": ("parameters",),
+    "Active Shift": ("parameters",),
+}
+
+
+def own_names(of: Asked) -> tuple[str, ...]:
+    """What the run depends on beside what every run depends on."""
+    if "learned" in [getattr(of, name) for name in ASKED_OF_A_NETWORK.get(of.operator, ())]:
+        return LEARNED_CARRY[of.operator]
+    return tuple(name for name in OPERATORS[of.operator].controls if name != "learned_layer")
+
+
 def what_a_link_carries(of: Asked, first: Asked) -> Asked:
-    """`of` in what its operator depends on, `first` in all else."""
+    """`of` in what its run depends on, `first` in all else."""
     always = ("example", "side", "operator", "kernel_height", "kernel_width", "seed")
-    carried = {name: getattr(of, name) for name in (*always, *OPERATORS[of.operator].controls)}
-    return replace(first, **carried)
+    return replace(first, **{name: getattr(of, name) for name in (*always, *own_names(of))})
 
 
 VIEWS = st.tuples(asked(), states())
@@ -187,8 +221,22 @@ def test_no_name_means_two_things() -> None:
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_a_link_names_what_the_operator_depends_on(operator: str) -> None:
-    expected = ("operator", "kernel", "image", "side", *OPERATORS[operator].controls, "seed")
-    assert tuple(to_query(replace(FIRST, operator=operator))) == expected
+    of = replace(FIRST, operator=operator)
+    expected = ("operator", "kernel", "image", "side", *own_names(of), "seed")
+    assert tuple(to_query(of)) == expected
+
+
+@pytest.mark.parametrize("operator", ASKED_OF_A_NETWORK)
+def test_a_link_to_a_networks_layer_names_what_it_depends_on(operator: str) -> None:
+    for name in ASKED_OF_A_NETWORK[operator]:
+        of = replace(FIRST, operator=operator, strength=None, learned_layer=2, **{name: "learned"})
+        query = to_query(of)
+        names = {"operator", "kernel", "image", "side", "seed", *LEARNED_CARRY[operator]}
+        assert query.keys() == names
+        assert query.get("learned_layer", "2") == "2"
+        assert from_query(query, FIRST).asked.settings.learned_layer == (
+            2 if "learned_layer" in names else 3
+        )
 
 
 def test_the_words_of_a_link() -> None:
@@ -299,6 +347,9 @@ def test_what_makes_no_sense_is_refused_and_told(name: str) -> None:
         ("generated", "true", "expected on or off, got 'true'"),
         ("radius", "1", "expected on or off, got '1'"),
         ("coordinate_weight", "1.01", "coordinate weight must be between -1 and 1, got 1.01"),
+        ("parameters", "x", "parameters must be one of made up, learned; got 'x'"),
+        ("learned_layer", "0", "learned layer must be between 1 and 3, got 0"),
+        ("learned_layer", "last", "expected a whole number, got 'last'"),
         ("directions", "up", "directions must be one of up, down, left, right, "),
         ("strategy", "Slice", "strategy must be one of slice, roll, deform_conv2d, "),
         ("border", "reflect", "border must be one of zero, replicate, circular, keep"),

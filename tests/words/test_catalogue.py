@@ -16,7 +16,7 @@ import deformviz
 from deformviz import examples
 from deformviz.analysis.finding import Kind, Severity
 from deformviz.checkpoints.family import Activation, Outside
-from deformviz.explore import OPERATORS
+from deformviz.explore import OPERATORS, PARAMETER_NAMES
 from deformviz.explore.recipe import COLORS
 from deformviz.fields import FIELDS, MASKS
 from deformviz.guides import GUIDES
@@ -92,6 +92,7 @@ def said_in_markup() -> Iterator[str]:
 def names() -> Iterator[str]:
     """What there is to choose from."""
     yield from (*OPERATORS, *FIELDS, *MASKS, *GUIDES, *KERNELS, *DIRECTIONS, *BORDERS, *COLORS)
+    yield from PARAMETER_NAMES
     yield from (*get_args(Border), *examples.names(), *get_args(Kind), *get_args(Severity))
     yield from (*get_args(Activation), *get_args(Outside))
     yield from (row.unit for row in FIELDS.values())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ FIRST = Asked(
     **{name: getattr(Settings(), name) for name in (
         "operator", "stride", "dilation", "weights", "field", "offset_groups", "mask",
         "mask_strength", "guide", "regions", "generated", "radius", "coordinate_weight",
-        "directions", "strategy", "border", "seed")},
+        "parameters", "learned_layer", "directions", "strategy", "border", "seed")},
 )  # fmt: skip
 
 
@@ -85,13 +86,20 @@ def test_a_run_is_told(operator: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{"field": LEARNED, "mask": LEARNED}, {"operator": "DRConv", "guide": LEARNED}]
+    "asked",
+    [
+        {"field": LEARNED, "mask": LEARNED},
+        {"field": LEARNED, "learned_layer": 2},
+        {"operator": "DRConv", "guide": LEARNED},
+        {"operator": "CoordConv", "parameters": LEARNED},
+        {"operator": "Active Shift", "parameters": LEARNED},
+    ],
 )
-def test_a_learned_layer_is_told(asked: dict[str, str]) -> None:
-    run = explore(IMAGE, Settings(**asked))  # type: ignore[arg-type]
+def test_a_learned_layer_is_told(asked: dict[str, Any]) -> None:
+    run = explore(IMAGE, Settings(**asked))
     photo = Photo(IMAGE, (80, 90), ())
     texts = [*view_part(run, photo)["notes"], *(check.claim for check in run.checks)]
-    assert len(texts) == 3
+    assert len(texts) == 4
     for text in [*texts, *parts(picture_caption(run)), *parts(status(run))]:
         assert left_in_english(text) == "", text
 
@@ -202,6 +210,7 @@ def test_a_layer_that_no_weights_place_is_told() -> None:
     "query",
     [
         {"stride": "x", "seed": "-1", "tap": "1.5", "zoom": "1,2", "about": "yes"},
+        {"learned_layer": "9", "parameters": "y"},
         {"kernel": "3", "side": "33", "regions": "9", "mask_strength": "2", "strength": "1e9"},
         {"operator": "y", "image": "y", "field": "y", "morph": "7", "layer": "x", "leave_out": "x"},
         {"compare": "nothing"},
