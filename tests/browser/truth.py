@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 
 from deformviz import Sampling, examples
 from deformviz.explore import Exploration, Settings, explore
@@ -59,7 +60,7 @@ class Terms:
 
     Attributes:
         rows: by number n = group * taps + tap, those with a weight.
-        total: of all input channels, whichever the rows are for.
+        total: of all input channels, whichever the rows are for, and the bias.
         given: the operator's own output.
     """
 
@@ -134,7 +135,6 @@ def terms(
     """
     assert sampling.input is not None
     assert sampling.output is not None
-    assert sampling.bias is None
     values = sampling.input.double().numpy()
     kernels = dense_kernel(sampling, y, x)
     kernel = kernels.mean(axis=0) if output is None else kernels[output]  # [C, K]
@@ -142,7 +142,8 @@ def terms(
     base, mask = base_at(sampling, y, x), sampling.mask_at(y, x).double().reshape(-1).tolist()
     offset = sampling.offset[..., y, x].double().reshape(-1, 2).numpy()
     per_group = len(values) // sampling.groups
-    rows, total = {}, 0.0
+    bias = torch.zeros(len(given)) if sampling.bias is None else sampling.bias.double()
+    rows, total = {}, float(bias.mean() if output is None else bias[output])
     for n, point in enumerate(base + offset if points is None else points):
         g, k = divmod(n, sampling.taps)
         own = np.arange(g * per_group, (g + 1) * per_group)

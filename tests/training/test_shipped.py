@@ -14,7 +14,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
 def test_each_task_ships_a_network() -> None:
-    assert set(NAMES) >= {*TASKS, "scale-v1"}
+    assert set(NAMES) >= {*TASKS, "scale-v1", "places"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,6 +53,12 @@ def test_coordinates_reach_unseen_places() -> None:
     found = measure(shipped("coordinates"))
     assert found["CoordConv, unseen places"] > 0.95
     assert found["plain, unseen places"] < 0.05
+
+
+def test_a_picture_gives_its_place() -> None:
+    found = measure(shipped("places"))
+    assert found["CoordConv, shown"] > 0.9
+    assert found["CoordConv, unseen places"] > found["plain, unseen places"] + 0.2
 
 
 def test_the_guide_follows_the_regions() -> None:
