@@ -59,6 +59,8 @@ def test_every_setting_is_taken_from_its_control() -> None:
         generated=True,
         radius=False,
         coordinate_weight=-0.5,
+        parameters="learned",
+        learned_layer=2,
         directions="diagonals",
         strategy="roll",
         border="circular",

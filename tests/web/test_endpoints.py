@@ -167,10 +167,6 @@ def test_the_options_are_the_cores_tables(served: Served) -> None:
         ("Spatial shift", {"directions": "diagonals", "strategy": "roll", "border": "circular"}),
         ("Active Shift", {"seed": 3}),
         ("CycleFC", {"stride": 2}),
-        ("Deformable Conv v1", {"field": "learned"}),
-        ("Deformable Conv v2", {"mask": "learned", "learned_layer": 1}),
-        ("CoordConv", {"parameters": "learned"}),
-        ("Active Shift", {"parameters": "learned", "learned_layer": 2}),
     ],
 )
 def test_the_numbers_are_the_cores_own(
@@ -202,6 +198,39 @@ def test_the_numbers_are_the_cores_own(
     assert len(result["checks"]) == 2
     assert all(check["passed"] for check in result["checks"])
     assert result["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("operator", "settings", "size", "note"),
+    [
+        ("Deformable Conv v1", {"field": "learned"}, [12, 10], "layer 3 of 3 of a network"),
+        ("Deformable Conv v2", {"field": "learned", "learned_layer": 1}, [12, 10], "layer 1 of 3"),
+        ("Deformable Conv v2", {"mask": "learned", "learned_layer": 2}, [12, 10], "layer 2 of 3"),
+        ("DRConv", {"guide": "learned"}, [48, 40], "the DRConv layer of a network"),
+        ("CoordConv", {"parameters": "learned"}, [64, 64], "the CoordConv layer of a network"),
+        ("Active Shift", {"parameters": "learned"}, [24, 20], "layer 3 of 3 of a network"),
+        ("Active Shift", {"parameters": "learned", "learned_layer": 1}, [24, 20], "layer 1 of 3"),
+    ],
+)
+def test_a_networks_layer_is_the_cores_own(
+    served: Served, photo: Path, operator: str, settings: dict[str, Any], size: list[int], note: str
+) -> None:
+    """The last one, where none is named."""
+    given = settings | {"operator": operator}
+    result = served.predict("/explore", photo=handle_file(photo), y=4, x=6, **given)
+    ours = direct(photo, **given).sampling
+    assert result["input_size"] == result["output_size"] == size
+    assert np.array(result["points"]) == pytest.approx(ours.points_at(4, 6).numpy(), abs=1e-4)
+    assert ours.output is not None
+    assert result["output"] == pytest.approx(ours.output[:, 4, 6].tolist(), abs=1e-4)
+    assert all(check["passed"] for check in result["checks"])
+    assert result["notes"][0].startswith(note)
+
+
+def test_a_layer_that_there_is_not_is_refused(served: Served) -> None:
+    with pytest.raises(AppError, match=r"4"):
+        served.predict("/explore", field="learned", learned_layer=4)
+    served.assert_alive()
 
 
 def test_a_photo_is_shrunk_to_the_working_size(served: Served, photo: Path) -> None:
