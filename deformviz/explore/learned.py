@@ -205,7 +205,17 @@ def check_coord_conv(settings: Settings, x: Tensor) -> Check:
 
 
 def prepare_active_shift(settings: Settings, x: Tensor) -> Callable[[], Sampling]:
-    """The layer with a learned shift for each of its channels."""
+    """The layer with a learned shift for each of its channels.
+
+    Raises:
+        ValueError: an image that nothing is left of at half its size.
+    """
+    h, w = x.shape[2:]
+    if min(h, w) < 2:
+        raise ValueError(
+            f"this network halves the image, of which nothing is left: take one of 2 x 2 pixels "
+            f"or more instead of {h} x {w}"
+        )
     layer = _layer(settings, x)
     assert layer.input is not None
     shift = layer.offset[:, 0, :, 0, 0]  # [C, 2], the same everywhere

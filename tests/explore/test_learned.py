@@ -60,6 +60,19 @@ def test_a_run_passes_its_own_checks(name: str, shape: tuple[int, int]) -> None:
     assert run.picture.shape == (3, *run.sampling.output_size)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 2), (3, 300)])
+@pytest.mark.parametrize("name", ["v1", "v2", "DRConv", "CoordConv", "Active Shift"])
+def test_the_smallest_and_the_longest_images(name: str, shape: tuple[int, int]) -> None:
+    if name == "Active Shift" and min(shape) < 2:
+        with pytest.raises(ValueError, match=r"2 x 2 pixels or more instead of 1 x \d$"):
+            learned(name, noise(*shape))
+        return
+    run = learned(name, noise(*shape))
+    assert [check.claim for check in run.checks if not check.passed] == []
+    drawn = scene(run.sampling, noise(*shape))
+    assert drawn["grounds"]["image"]["box"] == [-0.5, -0.5, *shape]
+
+
 @pytest.mark.parametrize("layer", [1, 2, 3])
 @pytest.mark.parametrize("name", LAYERED)
 def test_every_layer_passes_its_own_checks(name: str, layer: int) -> None:
