@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext, expect
 from viewer_page import IMAGE, ViewerPage
@@ -50,7 +51,7 @@ class TrainPage(ViewerPage):
 
 @pytest.fixture
 def train(context: BrowserContext, server: str) -> Iterator[TrainPage]:
-    page = TrainPage(context, server, "&train_steps=60&train_offset_rate=1")
+    page = TrainPage(context, server, "&train_steps=60&train_offset_rate=1&train_twin=equal+time")
     yield page
     assert page.errors == []
     page.page.close()
@@ -83,6 +84,11 @@ def test_a_training_that_one_watches_stops_and_begins_again_beside(
     train.until(f"train.shown.moments.length > {before + 1}")
     assert int(train.line("dv-present").get_attribute("data-points")) > before
     expect(train.line("dv-former")).to_have_count(1)
+    # The twin that trains for as long has a curve and a name; that of the run before has none.
+    longer = train.part("loss").locator("path.dv-network-2")
+    expect(longer).to_have_count(1)
+    expect(longer).to_have_attribute("data-network", "plain, equal time")
+    expect(train.part("loss").locator(".dv-key.dv-network-2")).to_contain_text("plain, equal time")
 
     # Explore answers meanwhile.
     explore = context.new_page()
@@ -117,3 +123,32 @@ def test_a_training_that_one_watches_stops_and_begins_again_beside(
     # Nothing is left behind in the address of Explore.
     train.page.get_by_role("tab", name="Explore").click()
     train.page.wait_for_function("() => !location.search.includes('train')", timeout=LONG)
+
+
+def test_another_task_opens_where_there_is_something_to_see(train: TrainPage) -> None:
+    train.over("magnitude")
+    train.page.locator("#train [data-knob='task'] label").filter(has_text="Shifts").click()
+    train.page.locator("#train [data-knob='start'] label").filter(has_text="random").click()
+    train.part("start").click()
+    train.until("train.root.dataset.moment === `${train.runs[1]?.name} 0`")
+    train.part("stop").click()
+    assert train.seen().position == (8, 8)  # the middle, not a corner that the other picture had
+    # The scatter: all channels' shifts, one unit for both axes, and the axes named.
+    box = train.part("beside")
+    dots = box.locator("circle.dv-shift").evaluate_all(
+        "(dots) => dots.map((dot) => [dot.cy.baseVal.value, dot.cx.baseVal.value])"
+    )
+    shifts = train.seen().points("kernel")
+    assert len(dots) == len(shifts) == 32
+    unit = (np.array(dots) * shifts).sum() / (shifts**2).sum()
+    assert abs(np.array(dots) - unit * shifts).max() < 0.05 * unit  # in pixels, as drawn
+    assert {"dx", "dy"} <= set(box.locator("text").all_text_contents())
+    rings = box.locator("text").filter(has_text="px").all_text_contents()
+    assert rings
+    radii = box.locator("circle.dv-grid").evaluate_all("(all) => all.map((c) => c.r.baseVal.value)")
+    assert radii == pytest.approx([unit * float(ring.split()[0]) for ring in rings], rel=1e-3)
+
+    train.part("runs").locator("button").nth(1).click()
+    train.until("train.root.dataset.moment.startsWith('example')")
+    assert train.seen().position == (16, 22)
+    assert '"over":"magnitude"' in (train.root.get_attribute("data-layers") or "")
