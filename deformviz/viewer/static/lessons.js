@@ -41,8 +41,9 @@ class Lessons {
     for (const name of ['all', 'back', 'copy', 'again', 'explore', 'keys']) this.part(name).textContent = words[name];
     this.part('controls').setAttribute('aria-label', words.controls);
     this.projector.name();
+    const { projector } = readAddress(); // before the address is told anew
     await this.follow();
-    if (readAddress().projector && this.lesson) this.projector.turn(true);
+    if (projector && this.lesson) this.projector.turn(true);
   }
 
   /** A reader's own way on: to the list, or to a step. The browser's back button leads back. */
