@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from explore_page import ExplorePage, query_of
-from tabs import OpenRun
+from tabs import OpenFile, OpenRun
 from truth import photo_pixels, run
 from viewer_page import IMAGE, OUTPUT, ViewerPage
 
-from deformviz import Sampling
+from deformviz import Kernel, Sampling
 from deformviz.explore import Settings
 from deformviz.figures.colors import index_rgb
+from deformviz.viewer import View
+from deformviz.viewer.wire import to_bytes
 
 pytestmark = pytest.mark.browser
 
@@ -86,6 +92,29 @@ def test_exactly_the_readers_of_a_pixel_are_shaded(open_run: OpenRun, settings: 
     shade = viewer.canvas(OUTPUT, "shade")
     assert shade is not None
     assert not shade[..., 3].any()
+
+
+def test_base_points_of_ones_own_and_rounded_offsets_have_their_readers(
+    open_file: OpenFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(to_bytes.__kwdefaults__, "half_above", 0)
+    generator = torch.Generator().manual_seed(0)
+    base, offset = (16 * torch.rand(2, 5, 2, 7, 9, generator=generator) for _ in range(2))
+    input = torch.rand(4, 16, 20, generator=generator)
+    sampling = Sampling(
+        "attention", (16, 20), (7, 9), Kernel.of(1), offset - 8, reference=base, input=input,
+        output=input[:, :7, :9],
+    )  # fmt: skip
+    View(sampling).save(tmp_path / "view.html")
+    viewer = open_file(tmp_path / "view.html")
+    rounded = replace(sampling, offset=sampling.offset.half())
+    counts = set()
+    for pixel in ((0, 0), (3, 11), (15, 19), (8, 6)):
+        viewer.hover(IMAGE, *pixel)
+        viewer.wait_text("output-caption", f"pixel {pixel[0]}, {pixel[1]}")
+        assert_shaded(viewer, rounded, pixel)
+        counts.add(int((shares(rounded, pixel).max(axis=0) > 0).sum()))
+    assert len(counts) > 1
 
 
 def test_a_pinned_position_stays_while_readers_are_looked_up(explore: ExplorePage) -> None:

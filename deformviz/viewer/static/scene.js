@@ -3,6 +3,7 @@
  * fades over one pixel. Nothing here draws. */
 
 import { clamp } from './dom.js';
+import { sortedByPixel } from './sorting.js';
 
 /** The points that one output position reads; arrays are [G * K * 2], (y, x), in map pixels. */
 class Reading {
@@ -243,36 +244,9 @@ export class Scene {
 
   // --- who reads a pixel ---------------------------------------------------------------------
 
-  /**
-   * Sort all points by the pixel up and left of them, in steps: a generator, so that a browser
-   * can do it between other things.
-   */
+  /** Sort the points for the look-up, in steps. */
   * buildIndex() {
-    const cells = (this.H + 1) * (this.W + 1);
-    const start = new Int32Array(cells + 1);
-    for (const [first, last] of this.slices()) {
-      for (let id = first; id < last; id += 1) {
-        const cell = this.cellOf(id);
-        if (cell >= 0) start[cell + 1] += 1;
-      }
-      yield;
-    }
-    for (let cell = 0; cell < cells; cell += 1) start[cell + 1] += start[cell];
-    const ids = new Int32Array(start[cells]);
-    const next = start.slice(0, cells);
-    for (const [first, last] of this.slices()) {
-      for (let id = first; id < last; id += 1) {
-        const cell = this.cellOf(id);
-        if (cell >= 0) { ids[next[cell]] = id; next[cell] += 1; }
-      }
-      yield;
-    }
-    this.index = { start, ids };
-  }
-
-  * slices(step = 16384) {
-    const all = this.G * this.K * this.h * this.w;
-    for (let first = 0; first < all; first += step) yield [first, Math.min(first + step, all)];
+    this.index = yield* sortedByPixel(this);
   }
 
   /** The point of an id ((g * K + k) * h + y) * w + x, along one axis. */
@@ -283,12 +257,6 @@ export class Scene {
     const k = n % this.K;
     const g = (n - k) / this.K;
     return this.baseOf(g, k, axis, y, x) + this.tensors.offset.at(g, k, axis, y, x);
-  }
-
-  cellOf(id) {
-    const y = Math.floor(this.pointOf(id, 0)) + 1;
-    const x = Math.floor(this.pointOf(id, 1)) + 1;
-    return y >= 0 && y <= this.H && x >= 0 && x <= this.W ? y * (this.W + 1) + x : -1;
   }
 
   /** Everyone who reads a pixel of the map: [{position: y * w + x, n, weight}]. */

@@ -33,6 +33,14 @@ export class Tensor {
     const [p, q, r, s, t] = this.strides;
     return this.get(a * p + b * q + c * r + d * s + e * t);
   }
+
+  /** Fill `numbers` with those along the last of five axes; many times as fast as one by one. */
+  line(numbers, a, b, c, d) {
+    const { data, half, strides: [p, q, r, s, t] } = this;
+    const start = a * p + b * q + c * r + d * s;
+    if (half) for (let e = 0; e < numbers.length; e += 1) numbers[e] = HALF[data[start + e * t]];
+    else for (let e = 0; e < numbers.length; e += 1) numbers[e] = data[start + e * t];
+  }
 }
 
 /** Float16 by their bits as numbers; a loop, as `from` would hold the page up for 20 times as long. */
