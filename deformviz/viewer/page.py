@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import html
 import math
 import tempfile
 import webbrowser
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +25,9 @@ from .facts import about
 from .scene import scene
 from .state import ViewState
 from .wire import to_bytes
+
+_GZIP = 31
+"""The window of 32 KiB, and 16 for a gzip file's own header."""
 
 _PIECE = 4 * 2**20
 """Characters of an element of numbers: a multiple of 4, which base64 makes of 3 bytes."""
@@ -145,12 +148,22 @@ def _packed(name: str, data: bytes) -> str:
 
     In pieces, each of whole bytes, as a browser takes an element in without doing anything else.
     """
-    text = base64.b64encode(gzip.compress(data, compresslevel=1, mtime=0)).decode("ascii")
+    text = base64.b64encode(_gzipped(data)).decode("ascii")
     return "".join(
         f'<script type="application/octet-stream" id="{name}{f"+{i}" if i else ""}">'
         f"{text[i * _PIECE : (i + 1) * _PIECE]}</script>\n"
         for i in range(max(1, math.ceil(len(text) / _PIECE)))
     )
+
+
+def _gzipped(data: bytes) -> bytes:
+    """As a gzip file, in which nothing but runs of one byte is looked for.
+
+    The last digits of measured numbers repeat nothing else. It takes a third of the time, and where
+    ReLUs made zeros the file is even smaller; that of a smooth, made-up field is 16 % larger.
+    """
+    packer = zlib.compressobj(wbits=_GZIP, memLevel=9, strategy=zlib.Z_RLE)
+    return packer.compress(data) + packer.flush()
 
 
 def _as_script(view: Mapping[str, Any]) -> str:
