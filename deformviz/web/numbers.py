@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ class Kept:
     pixels: np.ndarray | None = None
     told: dict[str, Any] = field(default_factory=dict)
     checks: Callable[[], list[dict[str, Any]]] = list
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """Its findings and facts: who has read them gets the file that has them at once."""
+        return about(self.sampling, self.told)
 
 
 Maker = Callable[[Kept, ViewState, Language], bytes]
@@ -152,11 +158,11 @@ def _checks(kept: Kept, state: ViewState, language: Language) -> bytes:
 
 def _facts(kept: Kept, state: ViewState, language: Language) -> bytes:
     """Findings and facts, which are asked for when someone wants to read them."""
-    return json.dumps(about(kept.sampling, kept.told)).encode()
+    return json.dumps(kept.about).encode()
 
 
 def _html(kept: Kept, state: ViewState, language: Language) -> bytes:
-    told = {**kept.told, "checks": kept.checks()}
+    told = {**kept.told, **kept.about, "checks": kept.checks()}
     return View(kept.sampling, kept.pixels, state, told, language).html().encode()
 
 
