@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..sampling import Sampling
-from .strips import centred_base, offsets, row_strips
+from .strips import Strip, measuring, over_strips
 
 
-@torch.no_grad()
+@measuring()
 def effective_dilation(sampling: Sampling) -> Tensor:
     """The mean distance between adjacent taps, for each offset group and output position.
 
@@ -51,24 +51,19 @@ def effective_dilation(sampling: Sampling) -> Tensor:
             f"{sampling.name!r} has {sampling.taps} taps, which are no "
             f"{kernel.size[0]} x {kernel.size[1]} grid: none is adjacent to another"
         )
-    strips = [_strip(sampling, rows) for rows in row_strips(sampling)]
-    return torch.cat(strips, dim=1)
+    return over_strips(sampling, dilation_of)[0][0]
 
 
-def _strip(sampling: Sampling, rows: slice) -> Tensor:
-    """Some rows of the result: [G, r, w]."""
-    taps = centred_base(sampling, rows) + offsets(sampling, rows)  # [G, K, 2, r, w]
-    grid = taps.reshape(
-        taps.shape[0], *sampling.kernel.size, *taps.shape[2:]
-    )  # [G, kh, kw, 2, r, w]
-    down, right = grid[:, 1:] - grid[:, :-1], grid[:, :, 1:] - grid[:, :, :-1]
-    distances = torch.cat([_length(step.flatten(1, 2)) for step in (down, right)], dim=1)
-    mean = distances.mean(dim=1)  # over [G, pairs, r, w]; of no pair at all it is NaN
+def dilation_of(strip: Strip) -> tuple[Tensor]:
+    """`effective_dilation` of a strip: [G, r, w]."""
+    taps = strip.base + strip.offset  # [G, K, 2, r, w]
+    size = strip.sampling.kernel.size
+    grid = taps.reshape(taps.shape[0], *size, *taps.shape[2:])  # [G, kh, kw, 2, r, w]
+    steps = (grid[:, 1:] - grid[:, :-1], grid[:, :, 1:] - grid[:, :, :-1])
+    down, right = (step.flatten(1, 2) for step in steps)  # [G, pairs, 2, r, w]
+    distances = taps.new_empty(taps.shape[0], down.shape[1] + right.shape[1], *taps.shape[3:])
+    torch.hypot(down[:, :, 0], down[:, :, 1], out=distances[:, : down.shape[1]])
+    torch.hypot(right[:, :, 0], right[:, :, 1], out=distances[:, down.shape[1] :])
+    mean = distances.mean(dim=1)  # of no pair at all it is NaN
     # A tap at infinity is as far away as one that is nowhere: no distance at all.
-    return torch.where(mean.isfinite(), mean, torch.nan)
-
-
-def _length(steps: Tensor) -> Tensor:
-    """[..., 2, r, w] to [..., r, w]."""
-    dy, dx = steps.unbind(-3)
-    return torch.hypot(dy, dx)
+    return (torch.where(mean.isfinite(), mean, torch.nan),)

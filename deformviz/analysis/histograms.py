@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..sampling import Sampling
 from .bins import Bin, Bins, log_edges
-from .strips import exact_dtype, offsets, row_strips
+from .strips import exact_dtype, measuring, offsets, row_strips
 
 Quantity = Literal["magnitude", "dy", "dx", "mask"]
 
@@ -37,7 +37,7 @@ class Histogram:
         """The counts of one group or tap, or of all of them: [bins]."""
         return self.counts[_chosen(group), _chosen(tap)].sum(dim=(0, 1))
 
-    @torch.no_grad()
+    @measuring()
     def positions_in(self, bin: int, group: int | None = None, tap: int | None = None) -> Tensor:
         """Where the values of one bar come from.
 
@@ -77,7 +77,7 @@ class Histogram:
         return torch.cat(found)
 
 
-@torch.no_grad()
+@measuring()
 def histogram(
     sampling: Sampling, quantity: Quantity, edges: Sequence[float] | None = None
 ) -> Histogram:

@@ -8,6 +8,7 @@ from torch import Tensor
 from .by_group import groups_of, percent, pick, said
 from .finding import Finding
 from .measures import Measures
+from .strips import count_taps, row_strips
 
 
 def equal(m: Measures) -> list[Finding]:
@@ -40,29 +41,39 @@ def saturated(m: Measures) -> list[Finding]:
     mask = m.sampling.mask
     if mask is None or m.mask_max == torch.inf:
         return []
-    shut, open_ = _ends(m, mask)  # [G, K, h, w]
-    shares = (shut | open_).flatten(1).mean(1, dtype=torch.float32)
-    found = []
-    for group in groups_of((shares > m.limits.mask_saturated) & ~m.mask_constant):
-        found.append(_saturated(m, pick(shut, group), pick(open_, group), group))
-    return found
+    ends = _at_ends(m, mask)
+    shares = ends[2].flatten(1).sum(1) / (m.sampling.taps * m.positions)
+    return [
+        _saturated(m, ends, group)
+        for group in groups_of((shares > m.limits.mask_saturated) & ~m.mask_constant)
+    ]
 
 
-def _saturated(m: Measures, shut: Tensor, open_: Tensor, group: int | None) -> Finding:
-    low, high = (float(end.mean(dtype=torch.float32)) for end in (shut, open_))
+def _saturated(m: Measures, ends: Tensor, group: int | None) -> Finding:
+    shut, open_, either = (pick(counts, group) for counts in ends)  # [g, h, w]
+    low, high = (int(end.sum()) / (m.sampling.taps * end.numel()) for end in (shut, open_))
     limit = m.limits.mask_saturated
     sentence = (
         f"{percent(low + high)} of the mask, more than {percent(limit)}, are at an end: "
         f"{percent(low)} at 0 and {percent(high)} at {m.mask_max:g}."
     )
-    where = (shut | open_).mean(dim=(0, 1), dtype=torch.float32)
+    where = either.sum(0) / (m.sampling.taps * len(either))
     return Finding(
         "mask saturated", "warning", low + high, limit, "share", said(group, sentence), where, group
     )
 
 
+def _at_ends(m: Measures, mask: Tensor) -> Tensor:
+    """How many taps of each position are at 0, at their largest value, at either: [3, G, h, w]."""
+    strips = []
+    for rows in row_strips(m.sampling):
+        shut, open_ = _ends(m, mask[..., rows, :])
+        strips.append(torch.stack([count_taps(end) for end in (shut, open_, shut | open_)]))
+    return torch.cat(strips, dim=2)
+
+
 def _ends(m: Measures, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Which mask values are at 0 and which at their largest possible value: [G, K, h, w] each."""
+    """Which values [G, K, r, w] of a mask are at 0, and which at their largest possible value."""
     margin = m.limits.mask_end * m.mask_max
     shut, open_ = mask < margin, mask > m.mask_max - margin
     if m.mask_is_shared_out:

@@ -1,19 +1,59 @@
-"""What findings are made of: each number of a layer measured once, when it is first asked for."""
+"""What findings and facts are made of: each number measured once, when it is first asked for.
+
+What is asked for together is measured in one walk over the record, see `Measures.make`.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from ..sampling import Sampling
+from .affine import Affine, affine_of
+from .dilation import dilation_of
 from .finding import LayerInfo, Thresholds
-from .outside import outside_share
-from .parts import Parts, static_and_adaptive
-from .strips import centred_base, offsets, row_strips
+from .outside import outside_of
+from .parts import Parts, parts_from, sums_of
+from .strips import Strip, StripMeasure, all_finite, over_strips
+
+
+def whole_of(strip: Strip) -> tuple[Tensor]:
+    """Whether all of a strip's offsets and masks are finite: [1, 1]."""
+    mask = strip.sampling.mask
+    whole = strip.there is None and (mask is None or all_finite(mask[..., strip.rows, :]))
+    return (torch.full((1, 1), whole, dtype=torch.bool),)
+
+
+def lengths_of(strip: Strip) -> tuple[Tensor, Tensor]:
+    """Mean and largest length over the taps of each position, finite ones: [G, r, w] each."""
+    length = strip.zeroed(torch.hypot(*strip.offset.unbind(2)))  # [G, K, r, w]
+    return length.sum(1) / strip.taps_there, length.amax(1)
+
+
+def tops_of(strip: Strip) -> tuple[Tensor]:
+    """The largest finite dy and dx of a strip, by size: [2, 1, 1]."""
+    offset = strip.offset
+    if strip.there is not None:
+        offset = torch.where(offset.isfinite(), offset, 0)
+    low, high = offset.amin(dim=(0, 1, 3, 4)), offset.amax(dim=(0, 1, 3, 4))
+    return (torch.maximum(-low, high)[:, None, None],)
+
+
+def closeness_of(strip: Strip) -> tuple[Tensor]:
+    """Root mean square distance between taps, by the regular kernel's: [G, r, w]."""
+    taps = strip.base + strip.offset  # [G, K, 2, r, w]
+    taps -= taps.mean(dim=1, keepdim=True)
+    # Around their centre, as it is in proportion to the distances between all pairs.
+    return ((_energy(taps) / _energy(strip.base)).sqrt(),)
+
+
+def _energy(points: Tensor) -> Tensor:
+    """Sum of squares over taps and axes of [G, K, 2, r, w]: [G, r, w]."""
+    return points.square().sum(dim=(1, 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +61,44 @@ class Measures:
     """A layer, what is known about it, and its numbers for each offset group, float64."""
 
     sampling: Sampling
-    info: LayerInfo
-    limits: Thresholds
+    info: LayerInfo = LayerInfo()  # noqa: RUF009  (frozen)
+    limits: Thresholds = Thresholds()  # noqa: RUF009  (frozen)
+    _made: dict[StripMeasure, tuple[Tensor, ...]] = field(default_factory=dict, repr=False)
+
+    def make(self, *wanted: StripMeasure) -> None:
+        """Make those measures that are not there, in one walk over the strips."""
+        missing = [one for one in dict.fromkeys(wanted) if one not in self._made]
+        made = over_strips(self.sampling, *missing) if missing else []
+        self._made.update(zip(missing, made, strict=True))
+
+    def make_for(self, *, findings: bool, facts: bool) -> None:
+        """Make what findings, and what facts and statistics are made of, in one walk."""
+        wanted: list[StripMeasure] = [outside_of, sums_of]
+        if findings:
+            wanted += [whole_of, lengths_of, tops_of, closeness_of]
+        if facts:
+            wanted += [affine_of, *([dilation_of] if self.is_grid else [])]
+        self.make(*wanted)
+
+    def of(self, measure: StripMeasure) -> tuple[Tensor, ...]:
+        """One measure of the whole map, see `over_strips`."""
+        self.make(measure)
+        return self._made[measure]
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether the taps have neighbours, see `effective_dilation`."""
+        return self.sampling.taps == self.sampling.kernel.taps
 
     @property
     def positions(self) -> int:
         """How many output positions there are; one alone says nothing about what varies."""
         return self.sampling.output_size[0] * self.sampling.output_size[1]
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all offsets and masks are finite, see `all_finite`."""
+        return bool(self.of(whole_of)[0].all())
 
     @cached_property
     def bad(self) -> Tensor:
@@ -40,30 +111,24 @@ class Measures:
     @cached_property
     def sound(self) -> Tensor:
         """[G] whether all of a group's numbers are finite."""
+        if self.whole:
+            return torch.ones_like(self.sampling.offset[:, 0, 0, 0, 0], dtype=torch.bool)
         return ~self.bad.flatten(1).any(dim=1)
-
-    @cached_property
-    def _lengths(self) -> tuple[Tensor, Tensor]:
-        """Mean and largest length over the taps of each position, finite ones: [G, h, w] each."""
-        means, tops = [], []
-        for rows in row_strips(self.sampling):
-            dy, dx = offsets(self.sampling, rows).unbind(2)
-            length = torch.hypot(dy, dx)  # [G, K, r, w]
-            there = dy.isfinite() & dx.isfinite()
-            length = torch.where(there, length, 0)
-            means.append(length.sum(1) / there.sum(1))
-            tops.append(length.amax(1))
-        return torch.cat(means, dim=1), torch.cat(tops, dim=1)
 
     @property
     def mean_length(self) -> Tensor:
         """[G, h, w] mean length of a position's offsets, NaN where none is finite."""
-        return self._lengths[0]
+        return self.of(lengths_of)[0]
 
     @property
     def longest(self) -> Tensor:
         """[G, h, w] length of a position's longest offset."""
-        return self._lengths[1]
+        return self.of(lengths_of)[1]
+
+    @property
+    def strip_tops(self) -> Tensor:
+        """[strips, 2] the largest finite dy and dx, by size, of each of the `row_strips`."""
+        return self.of(tops_of)[0].flatten(1).T
 
     @property
     def exploded_limit(self) -> float:
@@ -77,27 +142,35 @@ class Measures:
         """[G] whether the mean offset is."""
         return self.mean_length.flatten(1).nanmean(1) > self.exploded_limit
 
-    @cached_property
+    @property
+    def outside(self) -> Tensor:
+        """[G, h, w] share of the taps that are off the map."""
+        return self.of(outside_of)[0]
+
+    @property
     def moved_outside(self) -> Tensor:
         """[G, h, w] share of the taps that their offset moved off the map."""
-        return outside_share(self.sampling)[1]
+        return self.of(outside_of)[1]
 
     @cached_property
     def parts(self) -> Parts:
         """The offsets' static and adaptive part."""
-        return static_and_adaptive(self.sampling)
+        return parts_from(self.sampling, *self.of(sums_of))
 
-    @cached_property
+    @property
     def closeness(self) -> Tensor:
         """[G, h, w] root mean square distance between taps, by the regular kernel's."""
-        ratios = []
-        for rows in row_strips(self.sampling):
-            base = centred_base(self.sampling, rows)
-            taps = base + offsets(self.sampling, rows)  # [G, K, 2, r, w]
-            taps = taps - taps.mean(dim=1, keepdim=True)
-            # Around their centre, as it is in proportion to the distances between all pairs.
-            ratios.append((_energy(taps) / _energy(base)).sqrt())
-        return torch.cat(ratios, dim=1)
+        return self.of(closeness_of)[0]
+
+    @property
+    def dilation(self) -> Tensor:
+        """[G, h, w] effective dilation, of taps that are a grid."""
+        return self.of(dilation_of)[0]
+
+    @property
+    def affine(self) -> Affine:
+        """The affine fit, all taps alike."""
+        return Affine(*self.of(affine_of))
 
     @cached_property
     def still(self) -> Tensor:
@@ -110,11 +183,8 @@ class Measures:
         mask = self.sampling.mask
         if self.info.mask_max is not None or mask is None:
             return 1.0 if self.info.mask_max is None else self.info.mask_max
-        finite = torch.where(mask.isfinite(), mask, 0)
-        if bool((finite < 0).any()):
-            return math.inf
-        top = float(finite.max())
-        return 1.0 if top <= 1 else 2.0 if top <= 2 else math.inf
+        low, high = (float(end) for end in (self.mask_ends[0].min(), self.mask_ends[1].max()))
+        return math.inf if low < 0 or high > 2 else 2.0 if high > 1 else 1.0
 
     @cached_property
     def mask_is_shared_out(self) -> bool:
@@ -126,14 +196,22 @@ class Measures:
         return bool(((total - 1).abs() < 0.01).all())
 
     @cached_property
+    def mask_ends(self) -> tuple[Tensor, Tensor]:
+        """[G, K] each: the least and the largest finite value of a mask over the map."""
+        mask = self.sampling.mask
+        assert mask is not None
+        if self.whole:
+            return mask.amin(dim=(2, 3)), mask.amax(dim=(2, 3))
+        there = mask.isfinite()
+        low, high = torch.where(there, mask, torch.inf), torch.where(there, mask, -torch.inf)
+        return low.amin(dim=(2, 3)), high.amax(dim=(2, 3))
+
+    @cached_property
     def mask_spread(self) -> Tensor:
         """[G] the most that any tap's mask varies over the map; zero where there is none."""
-        mask = self.sampling.mask
-        if mask is None:
+        if self.sampling.mask is None:
             return self.sampling.offset.new_zeros(self.sampling.groups)
-        there = mask.isfinite()
-        low = torch.where(there, mask, torch.inf).flatten(2).amin(2)  # [G, K]
-        high = torch.where(there, mask, -torch.inf).flatten(2).amax(2)
+        low, high = self.mask_ends
         return (high - low).clamp(min=0).amax(1)
 
     @property
@@ -145,8 +223,3 @@ class Measures:
     def mask_constant(self) -> Tensor:
         """[G] whether each tap's mask is the same everywhere, or there is none."""
         return self.mask_spread < self.mask_limit
-
-
-def _energy(points: Tensor) -> Tensor:
-    """Sum of squares over taps and axes of [G, K, 2, r, w]: [G, r, w]."""
-    return points.square().sum(dim=(1, 2))

@@ -54,14 +54,17 @@ def clamp_binds(m: Measures) -> list[Finding]:
     limit, extreme = m.limits.clamp, _extremes(m)
     count, counted = _at_extremes(m, extreme)
     shares = count / (2 * m.sampling.taps * m.positions)  # [G]
+    groups = groups_of(shares > limit)
+    at_extreme = _where_extreme(m, extreme, counted) if groups else None
     found = []
-    for group in groups_of(shares > limit):
+    for group in groups:
         share = float(pick(shares, group).mean())
         sentence = (
             f"{percent(share)} of the offsets, more than {percent(limit)}, are exactly "
             f"{_plus_minus(extreme)}: they are clamped, and the clamp binds."
         )
-        where = pick(_where_extreme(m, extreme, counted), group).mean(0)
+        assert at_extreme is not None
+        where = pick(at_extreme, group).mean(0)
         found.append(
             Finding(
                 "clamp binds", "warning", share, limit, "share", said(group, sentence), where, group
@@ -75,11 +78,7 @@ def _extremes(m: Measures) -> Tensor:
     offset = m.sampling.offset
     if m.info.clamp is not None:
         return torch.full((2,), m.info.clamp, dtype=exact_dtype(offset.device)).to(offset.device)
-    tops = []
-    for rows in row_strips(m.sampling):
-        size = offsets(m.sampling, rows).abs()
-        tops.append(torch.where(size.isfinite(), size, 0).amax(dim=(0, 1, 3, 4)))
-    return torch.stack(tops).amax(0)
+    return m.strip_tops.amax(0)
 
 
 def _at_extremes(m: Measures, extreme: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,8 +87,11 @@ def _at_extremes(m: Measures, extreme: Tensor) -> tuple[Tensor, Tensor]:
     Where the clamp is not known, two things are no sign of one: the single largest value, which
     every field has, and a channel that is the same everywhere, as those of made-up fields are.
     """
-    strips = (_extreme(m, extreme, rows).sum(dim=(3, 4)) for rows in row_strips(m.sampling))
-    count = torch.stack(list(strips)).sum(0)  # [G, K, 2]
+    shape = (m.sampling.groups, m.sampling.taps, 2)
+    count = torch.zeros(shape, dtype=torch.int64, device=m.sampling.offset.device)
+    for rows, top in zip(row_strips(m.sampling), m.strip_tops, strict=True):
+        if bool((top >= _nearly(extreme)).any()):  # most strips do not reach it
+            count += _extreme(m, extreme, rows).sum(dim=(3, 4))
     if m.info.clamp is not None:
         return count.sum(dim=(1, 2)), torch.ones_like(count, dtype=torch.bool)
     counted = count < m.positions
@@ -110,7 +112,11 @@ def _extreme(m: Measures, extreme: Tensor, rows: slice) -> Tensor:
     """Which offsets of some rows are at an extreme, but for rounding: [G, K, 2, r, w]."""
     size = offsets(m.sampling, rows).abs()
     reach = extreme[:, None, None]
-    return (size >= reach * (1 - 1e-6)) & size.isfinite() & (reach > 0)
+    return (size >= _nearly(reach)) & (size < torch.inf) & (reach > 0)
+
+
+def _nearly(extreme: Tensor) -> Tensor:
+    return extreme * (1 - 1e-6)
 
 
 def _plus_minus(extreme: Tensor) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 from ..geometry import Pair
 from ..sampling import Sampling
 from .finding import Finding, LayerInfo, Thresholds, plain
-from .health import OffsetWeights, findings
+from .health import OffsetWeights, findings_of
+from .measures import Measures
 from .report_text import Row, as_text
-from .summary import Statistics, statistics
+from .strips import measuring
+from .summary import Statistics, statistics_of
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,15 @@ def report(
     )
 
 
+@measuring()
 def _layer(
     sampling: Sampling,
     info: LayerInfo | None,
     weights: OffsetWeights | None,
     thresholds: Thresholds,
 ) -> LayerReport:
+    m = Measures(sampling, info or LayerInfo(), thresholds)
+    m.make_for(findings=True, facts=True)
     return LayerReport(
         name=sampling.name,
         input_size=sampling.input_size,
@@ -138,6 +143,6 @@ def _layer(
         kernel_size=sampling.kernel.size,
         groups=sampling.groups,
         taps=sampling.taps,
-        statistics=statistics(sampling),
-        findings=tuple(findings(sampling, layer_info=info, weights=weights, thresholds=thresholds)),
+        statistics=statistics_of(m),
+        findings=tuple(findings_of(m, weights)),
     )

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..sampling import Sampling
-from .affine import affine_fit
-from .dilation import effective_dilation
-from .outside import outside_share
-from .parts import static_and_adaptive
-from .strips import exact_dtype, row_strips
+from .measures import Measures
+from .strips import exact_dtype, finite, measuring, row_strips
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,11 @@ class Statistics:
     mask_p99: float
 
 
-@torch.no_grad()
 def statistics(sampling: Sampling) -> Statistics:
     """Sum a layer up.
 
-    Takes 3 s of one core and about 300 MB beside the record for 7 x 7 taps at 512 x 512 positions,
-    most of it for the percentiles, which sort through all lengths at once.
+    Takes 1 s of one core and about 300 MB beside the record for 7 x 7 taps at 512 x 512 positions,
+    half of it for the percentiles, which sort through all lengths at once.
 
     Example:
         >>> from deformviz import Kernel
@@ -73,13 +70,17 @@ def statistics(sampling: Sampling) -> Statistics:
         >>> moved.mean, moved.p99, moved.dilation, moved.adaptive
         (5.0, 5.0, 1.0, 0.0)
     """
-    mean, median, p99, largest = _of_lengths(sampling)
-    mask_mean, mask_p1, mask_p99 = _of_mask(sampling)
-    outside, moved_outside = outside_share(sampling)
-    grid = sampling.taps == sampling.kernel.taps
-    fit = affine_fit(sampling)
-    turns = torch.deg2rad(_finite(fit.rotation))
-    parts = static_and_adaptive(sampling)
+    return statistics_of(Measures(sampling))
+
+
+@measuring()
+def statistics_of(m: Measures) -> Statistics:
+    """`statistics` of a layer of which some numbers may have been measured."""
+    m.make_for(findings=False, facts=True)
+    mean, median, p99, largest = _of_lengths(m.sampling)
+    mask_mean, mask_p1, mask_p99 = _of_mask(m.sampling)
+    turns = torch.deg2rad(finite(m.affine.rotation))
+    parts = m.parts
     static, adaptive = _root_mean_square(parts.static), _root_mean_square(parts.adaptive)
     energy = static**2 + adaptive**2
     return Statistics(
@@ -87,13 +88,13 @@ def statistics(sampling: Sampling) -> Statistics:
         median=median,
         p99=p99,
         largest=largest,
-        not_finite=_not_finite(sampling),
-        outside=_mean(outside),
-        moved_outside=_mean(moved_outside),
-        dilation=_mean(effective_dilation(sampling)) if grid else math.nan,
-        scale=_mean(fit.scale),
+        not_finite=0 if m.whole else int(m.bad.sum(dtype=torch.int64)),
+        outside=_mean(m.outside),
+        moved_outside=_mean(m.moved_outside),
+        dilation=_mean(m.dilation) if m.is_grid else math.nan,
+        scale=_mean(m.affine.scale),
         rotation=math.degrees(math.atan2(_mean(turns.sin()), _mean(turns.cos()))),
-        residual=_root_mean_square(fit.residual),
+        residual=_root_mean_square(m.affine.residual),
         static=static,
         adaptive=adaptive,
         adaptive_share=adaptive**2 / energy if energy else math.nan,
@@ -110,10 +111,11 @@ def _of_lengths(sampling: Sampling) -> tuple[float, float, float, float]:
         offset = sampling.offset[..., rows, :]
         offset = offset.to(torch.promote_types(offset.dtype, torch.float32))
         # A length of which a part is NaN or infinite is itself not finite.
-        found.append(_finite(torch.hypot(offset[:, :, 0], offset[:, :, 1])))
+        found.append(finite(torch.hypot(offset[:, :, 0], offset[:, :, 1])))
     lengths = torch.cat(found)
     largest = float(lengths.max()) if len(lengths) else math.nan
-    return _mean(lengths), _percentile(lengths, 0.5), _percentile(lengths, 0.99), largest
+    median, p99 = _percentiles(lengths, 0.5, 0.99)
+    return _mean(lengths), median, p99, largest
 
 
 def _of_mask(sampling: Sampling) -> tuple[float, float, float]:
@@ -121,36 +123,25 @@ def _of_mask(sampling: Sampling) -> tuple[float, float, float]:
     if sampling.mask is None:
         return (math.nan, math.nan, math.nan)
     mask = sampling.mask.to(torch.promote_types(sampling.mask.dtype, torch.float32))
-    values = torch.cat([_finite(mask[..., rows, :]) for rows in row_strips(sampling)])
-    return _mean(values), _percentile(values, 0.01), _percentile(values, 0.99)
-
-
-def _not_finite(sampling: Sampling) -> int:
-    """How many of the offsets' dy and dx and of the mask's values are not finite."""
-    known = (sampling.offset, sampling.mask)
-    return sum(
-        int((~values[..., rows, :].isfinite()).sum())
-        for rows in row_strips(sampling)
-        for values in known
-        if values is not None
-    )
-
-
-def _finite(values: Tensor) -> Tensor:
-    return values[values.isfinite()]
+    values = torch.cat([finite(mask[..., rows, :]) for rows in row_strips(sampling)])
+    p1, p99 = _percentiles(values, 0.01, 0.99)
+    return _mean(values), p1, p99
 
 
 def _mean(values: Tensor) -> float:
-    finite = _finite(values)
-    return float(finite.mean(dtype=exact_dtype(finite.device)))
+    known = finite(values)
+    return float(known.mean(dtype=exact_dtype(known.device)))
 
 
 def _root_mean_square(values: Tensor) -> float:
     return math.sqrt(_mean(values.square()))
 
 
-def _percentile(values: Tensor, share: float) -> float:
-    """The smallest of `values` that at least this share of them is not larger than."""
+def _percentiles(values: Tensor, *shares: float) -> list[float]:
+    """For each share the smallest of `values` that at least so many are not larger than."""
     if not len(values):
-        return math.nan
-    return float(values.kthvalue(max(1, math.ceil(share * len(values)))).values)
+        return [math.nan for _ in shares]
+    places = [max(1, math.ceil(share * len(values))) - 1 for share in shares]
+    # All at once, in a third of the time of as many calls of torch's `kthvalue`.
+    ordered = np.partition(values.cpu().numpy(), places)
+    return [float(ordered[place]) for place in places]

@@ -123,6 +123,18 @@ def test_the_number_of_clamp_binds_is_the_share_at_the_clamp() -> None:
     assert "exactly ±2 px" in found.sentence
 
 
+@pytest.mark.usefixtures("strips")
+def test_a_clamp_that_few_rows_reach_is_counted_there() -> None:
+    offset = torch.cat([clamped(), sound_offset()])
+    offset[0, ..., 12:, :] /= 3
+    found = only(findings(layer(offset)), "clamp binds")
+    share = (offset[0].abs() == 2).double()  # [K, 2, h, w]
+    assert 0 < (share.sum(dim=(0, 1)).sum(1) > 0).sum() <= 12  # rows
+    assert found.group == 0
+    assert found.number == pytest.approx(share.mean().item(), rel=1e-3)
+    torch.testing.assert_close(found.map, share.mean(dim=(0, 1)))
+
+
 def test_a_clamp_may_differ_along_y_and_x() -> None:
     offset = clamped()
     offset[:, :, 0] /= 2
