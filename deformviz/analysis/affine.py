@@ -124,7 +124,7 @@ def _fit_grid(grid: Tensor, moves: Tensor) -> tuple[Tensor, ...]:
     """`_fit` of a grid [1, K, 2, 1, 1] that is the same everywhere, all of whose taps count alike.
 
     Its sums over the taps are products of matrices, and so is what it explains of the moves
-    [G, K, 2, r, w]: a fifth of the time.
+    [G, K, 2, r, w]: in less than half of the time.
     """
     groups, taps, _, *size = moves.shape
     p = grid.reshape(taps, 2)

@@ -148,7 +148,7 @@ def finite_taps(offset: Tensor) -> Tensor | None:
 def count_taps(found: Tensor) -> Tensor:
     """How many taps of each position [G, K, r, w] bool: [G, r, w], integers."""
     taps = found.shape[1]
-    # As bytes, sixteen times as fast: torch would first make a long integer of each.
+    # As bytes, many times as fast: torch would first make a long integer of each.
     return found.view(torch.uint8).sum(1, dtype=torch.uint8) if taps < 256 else found.sum(1)
 
 

@@ -34,7 +34,7 @@ export class Tensor {
     return this.get(a * p + b * q + c * r + d * s + e * t);
   }
 
-  /** Fill `numbers` with those along the last of five axes; many times as fast as one by one. */
+  /** Fill `numbers` with those along the last of five axes; several times as fast as one by one. */
   line(numbers, a, b, c, d) {
     const { data, half, strides: [p, q, r, s, t] } = this;
     const start = a * p + b * q + c * r + d * s;
