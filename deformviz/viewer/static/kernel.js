@@ -18,7 +18,8 @@ export class KernelView {
     this.labels = shape('g', { class: 'dv-tap-labels' }, this.svg);
     this.labels.setAttribute('aria-hidden', 'true');
     this.onMoved = () => {};
-    new ResizeObserver(() => { this.layOut(); this.onMoved(); }).observe(this.box);
+    this.size = [0, 0];
+    new ResizeObserver(() => { this.measure(); this.layOut(); this.onMoved(); }).observe(this.box);
   }
 
   /** @param scene whose groups and taps to make room for; `reach` is the axes' end, in pixels. */
@@ -35,8 +36,11 @@ export class KernelView {
     this.layOut();
   }
 
+  measure() { this.size = [this.box.clientWidth, this.box.clientHeight]; }
+
   layOut() {
-    const [width, height] = [this.box.clientWidth, this.box.clientHeight];
+    if (!this.size[0]) this.measure(); // else it is told of: to ask would cost a layout
+    const [width, height] = this.size;
     if (!this.reach || !width || !height) return;
     this.svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     const title = this.panels > 1 ? TITLE : 4;

@@ -9,6 +9,17 @@ import { CLICK_TRAVEL, Zoom } from './zoom.js';
 
 const SHARP = 6; // from so many screen pixels on, a pixel is drawn as a square, not smoothed
 
+/**
+ * Load a picture, which is decoded with the frame that shows it (`decoding`). One with a `data:`
+ * address is there at once: to wait for its `load`, or for `decode()`, would take a frame more.
+ */
+async function load(picture, source) {
+  picture.setAttribute('src', source);
+  await null; // a browser begins to load when the script has ended
+  if (!picture.complete) await new Promise((done) => { [picture.onload, picture.onerror] = [done, done]; });
+  if (!picture.naturalWidth) await picture.decode(); // fails, and says why
+}
+
 export class Pane {
   /** @param root an element with a `[data-figure]` inside. */
   constructor(root) {
@@ -42,7 +53,7 @@ export class Pane {
    */
   async draw(ground, zoom) {
     this.prepare(ground);
-    await this.coming?.decoded;
+    await this.coming?.loaded;
     this.change();
     const { box } = ground;
     const [top, left, height, width] = box;
@@ -52,17 +63,17 @@ export class Pane {
     this.view.whole = whole;
     this.drawn = true;
     if (zoom !== undefined || !same) this.view.show(zoom ?? whole);
-    else this.view.fit();
+    else this.view.again();
   }
 
-  /** Begin to decode another ground's picture. */
+  /** Begin to load another ground's picture. */
   prepare({ source }) {
     if ((this.coming?.picture ?? this.picture).getAttribute('src') === source) return;
-    const picture = element('img', { class: 'dv-ground', alt: '', draggable: 'false', ...(source && { src: source }) });
-    this.coming = { picture, decoded: source ? picture.decode() : null };
+    const picture = element('img', { class: 'dv-ground', alt: '', draggable: 'false', decoding: 'sync' });
+    this.coming = { picture, loaded: source ? load(picture, source) : null };
   }
 
-  /** Put it in its place once it can be shown, so that nothing flickers. */
+  /** Put it in its place once it can be shown: all that is new is new in one frame. */
   change() {
     if (!this.coming) return;
     this.boxes.delete(this.picture);

@@ -83,7 +83,7 @@ export class Viewer {
   async draw(view) {
     const given = Boolean(view.state);
     if (given) this.state = { ...firstState(), ...view.state };
-    this.a.image.prepare(view.grounds.image); // both are decoded while the rest is set up
+    this.a.image.prepare(view.grounds.image); // both are loaded while the rest is set up
     this.output.prepare(view.grounds.output);
     const before = this.a.scene;
     const scene = this.sceneOf(view);

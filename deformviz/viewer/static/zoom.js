@@ -41,6 +41,12 @@ export class Zoom {
     this.onChange();
   }
 
+  /** The same region of another picture: a frame whose size changes tells of it by itself. */
+  again() {
+    if (this.width > 0 && this.height > 0) this.onChange();
+    else this.fit();
+  }
+
   measure() {
     const { width, height } = this.frame.getBoundingClientRect(); // not rounded, as clientWidth is
     [this.width, this.height] = [width, height];
