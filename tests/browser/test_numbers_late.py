@@ -78,7 +78,8 @@ def test_a_pinned_position_is_drawn_before_the_numbers_of_another_run(
     late: list[Route] = []
     explore.page.route(NUMBERS, lambda route: late.append(route))
     settings = replace(SETTINGS, kernel_size=(5, 5))
-    explore.page.locator('#kernel label[data-testid="5-radio-label"]').click()
+    with explore.page.expect_request(NUMBERS):  # it is made after the picture's frame
+        explore.page.locator('#kernel label[data-testid="5-radio-label"]').click()
     explore.wait_for("| 5 x 5 |")
     assert_dots(explore.seen(), run(settings, "cat").sampling, 12, 40)
     assert "on their way" in explore.seen().line
@@ -86,6 +87,48 @@ def test_a_pinned_position_is_drawn_before_the_numbers_of_another_run(
         route.continue_()
     explore.wait_loaded()
     assert_shows(explore.seen(), run(settings, "cat").sampling, 12, 40)
+
+
+COUNT = """(root) => {
+  const seen = window.seen = {};
+  let frame = 0;
+  const next = () => { frame += 1; requestAnimationFrame(next); };
+  next();
+  const { json } = Response.prototype;
+  Response.prototype.json = async function () {
+    const answer = await json.call(this);
+    if (answer.view) seen.answer = frame;
+    return answer;
+  };
+  const { fetch, setTimeout } = window;
+  window.fetch = (address, ...rest) => {
+    if (String(address).includes('/numbers')) seen.numbers = frame;
+    return fetch(address, ...rest);
+  };
+  // On a busy machine frames may be late; the numbers do not wait for ever, but here they do.
+  window.setTimeout = (act, time, ...rest) => (time === 100 ? 0 : setTimeout(act, time, ...rest));
+  new MutationObserver(() => { seen.view = frame; })
+    .observe(root, { attributes: true, attributeFilter: ['data-view'] });
+}"""
+
+
+def test_all_that_is_new_comes_in_one_frame_and_the_numbers_wait_for_it(
+    explore: ExplorePage,
+) -> None:
+    explore.open(**query_of(SETTINGS, "cat"), y=20, x=30)
+    explore.root.evaluate(COUNT)
+    explore.kernel(5)
+    seen = explore.page.evaluate("window.seen")
+    assert seen["view"] == seen["answer"]
+    assert seen["numbers"] > seen["view"]
+
+
+def test_a_page_that_is_shown_no_frames_gets_its_numbers(explore: ExplorePage) -> None:
+    explore.open(**query_of(SETTINGS, "cat"), y=20, x=30)
+    explore.page.evaluate("() => { window.requestAnimationFrame = () => 0; }")
+    explore.slider("strength, pixels (std)", 1.5)
+    explore.wait_for("random 1.5")
+    explore.wait_loaded()
 
 
 def test_what_is_chosen_in_between_is_drawn_when_they_come(

@@ -40,3 +40,14 @@ export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 export function write(node, text) {
   if (node.data !== text) node.data = text;
 }
+
+const LATEST = 100; // milliseconds: a page that is not in view has no frames
+
+/** Promise that what is drawn now has been handed over to be shown. */
+export function shown() {
+  const { requestAnimationFrame: frame } = window;
+  return new Promise((done) => {
+    frame(() => frame(done));
+    setTimeout(done, LATEST);
+  });
+}

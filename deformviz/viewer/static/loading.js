@@ -1,5 +1,6 @@
 /* Brings a scene's numbers: from the server, or out of the page that they were saved in. */
 
+import { shown } from './dom.js';
 import { drawChecks } from './runs.js';
 import { readTensors } from './tensors.js';
 import { t } from './words.js';
@@ -91,6 +92,7 @@ export class Loader {
     try {
       if (!scene.ready) {
         tell(0);
+        await shown(); // megabytes would take the picture's frame from it
         scene.attach(await loadTensors(data, tell, abort.signal));
         viewer.drawAll();
       }
