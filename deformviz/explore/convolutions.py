@@ -72,10 +72,10 @@ def _offset(settings: Settings, x: Tensor) -> Tensor:
 
 
 def _mask(settings: Settings, x: Tensor) -> Tensor:
-    """[1, G * K, h, w]."""
+    """[1, G * K, h, w]; of one group it takes no more memory than its field."""
     s = settings
     mask = mask_field(s.mask, s.kernel, x[0].cpu(), s.mask_strength, s.seed).to(x)  # [K, h, w]
-    return mask.repeat(s.offset_groups, 1, 1)[None]
+    return mask.expand(s.offset_groups, -1, -1, -1).flatten(0, 1)[None]
 
 
 def _deform_arguments(settings: Settings, x: Tensor, modulated: bool) -> dict[str, Any]:

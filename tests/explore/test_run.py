@@ -249,6 +249,18 @@ def test_the_mask_is_what_v2_adds_to_v1() -> None:
     assert (full.picture - v1.picture).abs().max() > 0.05
 
 
+def test_a_mask_that_does_not_vary_takes_no_memory_for_it() -> None:
+    """Of the mask that a radial field gives, exp(-2 r²), 1 at the centre and e⁻² at the corners."""
+    seen = explore(IMAGE, Settings(mask="radial")).sampling
+    assert seen.mask is not None
+    assert list(seen.mask.shape) == [1, 9, *seen.output_size]
+    assert seen.mask.untyped_storage().nbytes() <= 4 * 9
+    corner, edge = math.exp(-2), math.exp(-1)
+    expected = torch.tensor([corner, edge, corner, edge, 1, edge, corner, edge, corner])
+    for y, x in ((0, 0), (seen.output_size[0] - 1, seen.output_size[1] - 1)):
+        torch.testing.assert_close(seen.mask[0, :, y, x], expected)
+
+
 def test_dr_conv_gives_each_region_its_own_kernel() -> None:
     """Identity, the first of the kernels, for the dark half, and the next, mean, for the light."""
     image = noise(12, 20) // 4
