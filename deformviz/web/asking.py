@@ -44,6 +44,7 @@ _TEXT, _NUMBER = (str,), (int, float, NoneType)  # an emptied field is told of b
 _KINDS: dict[Any, tuple[type, ...]] = {
     int: _NUMBER, float: _NUMBER, float | None: _NUMBER, bool: (bool,), str | None: (str, NoneType)
 }  # fmt: skip
+_KNOWN = {name: _KINDS.get(kind, _TEXT) for name, kind in get_type_hints(Asked).items()}
 
 
 def routes(device: str) -> list[Route]:
@@ -162,9 +163,7 @@ def read_asked(values: Any) -> Asked:  # noqa: ANN401
     """
     if not isinstance(values, list) or len(values) != len(_NAMES):
         raise ValueError(f"expected a list of the {len(_NAMES)} controls' values")
-    kinds = get_type_hints(Asked)
-    for name, value in zip(_NAMES, values, strict=True):
-        known = _KINDS.get(kinds[name], _TEXT)
+    for (name, known), value in zip(_KNOWN.items(), values, strict=True):
         if not isinstance(value, known) or (isinstance(value, bool) and bool not in known):
             raise ValueError(f"{name.replace('_', ' ')} has a value of the wrong type")
     asked = Asked(*values)
