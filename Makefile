@@ -23,9 +23,9 @@ run: $(READY) ## starts the web app, after installing what it needs; with option
 
 test: $(DEV_READY) ## runs the tests, those of the page in a Chromium; some of them: make test ARGS="-k fields"
 	$(PY) tests/browser/chromium.py
-	@# The browser's turn comes alone: it, its server and the tests would fight for two cores.
+	@# The browsers' turn comes alone: they, their servers and the tests would fight for two cores.
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS) || [ $$? -eq 5 ]
-	$(PY) -m pytest tests/browser $(ARGS) || [ $$? -eq 5 ] # 5: of what was asked for, none is here
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile tests/browser $(ARGS) || [ $$? -eq 5 ] # 5: of what was asked for, none is here
 
 lint: $(DEV_READY) ## checks style, layout and types, and the JavaScript
 	$(PY) -m ruff check .
