@@ -151,8 +151,9 @@ def read_question(given: Mapping[str, Any]) -> Question:
     if control == "kernel" and (isinstance(value, bool) or not isinstance(value, int)):
         raise ValueError("the kernel's size must be a whole number")
     before = given.get("before")
-    field = dict(_query(given)).get("field", "") if before is None else read_asked(before).field
-    return Question(str(control), value, asked, field)
+    earlier = dict(_query(given)) if before is None else vars(read_asked(before))
+    field, mask = (earlier.get(name, "") for name in ("field", "mask"))
+    return Question(str(control), value, asked, field, mask)
 
 
 def read_asked(values: Any) -> Asked:  # noqa: ANN401

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..explore import OFFSETS, OPERATORS, Settings, depends_on
+from ..explore import LEARNED, OFFSETS, OPERATORS, Settings, depends_on
 from ..explore.learned import BROUGHT, uses_network
 from ..words import say
 from .asked import Asked
@@ -27,13 +27,15 @@ class Question:
         control: a name of `CHANGES`.
         value: the control's own.
         asked: all controls' values, at that moment.
-        field_before: the offset field of the question before.
+        field_before, mask_before: the offset field and the mask of the question before, by its
+            values or by the page's address.
     """
 
     control: str
     value: Any
     asked: Asked
     field_before: str
+    mask_before: str
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,13 @@ def _same_sides(question: Question) -> Asked:
     return replace(question.asked, kernel_height=size, kernel_width=size)
 
 
+def _whole_mask(question: Question) -> Asked:
+    """A mask that was learned is first shown as it is; a dropdown tells of one choice twice."""
+    asked = question.asked
+    chosen = asked.mask == LEARNED and question.mask_before != LEARNED
+    return replace(asked, mask_strength=1.0) if chosen else asked
+
+
 def _revealed(asked: Asked, names: Sequence[str]) -> list[dict[str, Any]]:
     updates = reveal(asked.settings)
     return [updates[name] for name in names]
@@ -149,8 +158,16 @@ _SPECIAL = {
     ),
     **{
         name: Change(targets=_BY_LEARNED, tell=lambda asked: _revealed(asked, _BY_LEARNED))
-        for name in ("mask", "guide", "parameters")
+        for name in ("guide", "parameters")
     },
+    "mask": Change(
+        _whole_mask,
+        ("mask_strength", *_BY_LEARNED),
+        lambda asked: [
+            gr.update(value=asked.mask_strength),
+            *_revealed(asked, _BY_LEARNED),
+        ],
+    ),
     "operator": Change(
         targets=(*KERNEL_CONTROLS, *PARAMETERS),
         tell=lambda asked: _revealed(asked, (*KERNEL_CONTROLS, *PARAMETERS)),

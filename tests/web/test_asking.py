@@ -162,6 +162,21 @@ def test_a_networks_layer_has_its_own_controls(client: TestClient, operator: str
         assert shown == (expected if learned else of_operator)
 
 
+def test_a_learned_mask_is_first_shown_as_it_is(client: TestClient) -> None:
+    asked = replace(ASKED, mask="learned", mask_strength=0.3)
+    answer = ask(client, "mask", "learned", asked)
+    told = dict(zip(CHANGES["mask"].targets, answer["told"], strict=True))
+    assert told["mask_strength"]["value"] == 1
+    assert dict(zip(NAMES, answer["values"], strict=True))["mask_strength"] == 1
+    halved = replace(ASKED, mask="learned", mask_strength=0.5)
+    again = ask(client, "mask", "learned", halved, before=answer["values"])
+    opened = ask(client, "mask", "learned", halved, address="?mask=learned&mask_strength=0.5")
+    for kept in (again, opened):
+        assert dict(zip(NAMES, kept["values"], strict=True))["mask_strength"] == 0.5
+    made_up = ask(client, "mask", "radial", replace(ASKED, mask_strength=0.3))
+    assert dict(zip(NAMES, made_up["values"], strict=True))["mask_strength"] == 0.3
+
+
 @pytest.mark.parametrize("layer", [1, 2, 3])
 def test_any_layer_of_a_network_is_drawn(client: TestClient, layer: int) -> None:
     asked = replace(ASKED, field="learned", strength=None, learned_layer=layer)
@@ -311,6 +326,6 @@ def test_what_fails_by_itself_is_not_shown_in_its_own_words(
 def test_a_question_is_read_as_it_is_asked() -> None:
     found = read_question(question("kernel", 7, before=list(astuple(ASKED))))
     assert (found.control, found.value, found.asked) == ("kernel", 7, ASKED)
-    assert found.field_before == "wave"
+    assert (found.field_before, found.mask_before) == ("wave", ASKED.mask)
     assert read_asked(list(astuple(ASKED))) == ASKED
     assert ViewState.from_query({"y": "20"})[0].y == 20
