@@ -86,6 +86,18 @@ def test_a_file_of_before_is_read(tmp_path: Path) -> None:
     assert read(path).knobs == task_of("shifts").settle({"steps": 100})
 
 
+def test_the_one_that_ships_says_where_it_comes_from() -> None:
+    told = read(SHIPPED)
+    assert set(told.origin) == {"deformviz", "torch", "command", "commit"}
+    assert told.origin["command"] == "python -m deformviz.training scale --seed 0 --record"
+    assert told.knobs == task_of("scale").settle({})
+    assert told.seed == 0
+    makefile = (SHIPPED.parents[2] / "Makefile").read_text(encoding="utf-8")
+    assert (
+        "-m deformviz.training scale --record --out assets/recorded/scale.safetensors" in makefile
+    )
+
+
 def test_the_one_that_ships_is_small_and_has_learned_something() -> None:
     assert SHIPPED.stat().st_size < 500_000
     told = read(SHIPPED)
