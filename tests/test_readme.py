@@ -85,6 +85,23 @@ def test_the_numbers_of_trainings_are_those_that_were_measured() -> None:
     _, _, quadrant = measured.partition("**coordinates, quadrant**")
     line = next(line for line in quadrant.splitlines() if line.startswith("| CoordConv"))
     assert line.split("|")[-2].strip() == said["CoordConv"]
+    agreement = next(line for line in measured.splitlines() if line.startswith("| guide"))
+    (words,) = re.findall(
+        r"agrees with regions that nobody showed it by ([0-9.]+ ± [0-9.]+)", README
+    )
+    assert agreement.split("|")[-2].strip() == words
+    accuracy = {
+        name: float(next(line for line in _rows_of(measured, "regions") if name in line).split()[3])
+        for name in ("DRConv", "plain")
+    }
+    assert ("its plain twin filters them better" in README.replace("\n", " ")) == (
+        accuracy["plain"] > accuracy["DRConv"]
+    )
+
+
+def _rows_of(measured: str, task: str) -> list[str]:
+    """The lines of one task's tables."""
+    return measured.partition(f"**{task}**")[2].partition("**")[0].splitlines()
 
 
 def test_every_make_target_in_the_readme_is_there() -> None:

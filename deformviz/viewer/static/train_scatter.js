@@ -27,9 +27,9 @@ export function drawScatter(root, view, reach) {
     shape('title', {}, dot).textContent = t('channel {channel}: {dy}, {dx} pixels', { channel: g, dy: dy.toFixed(2), dx: dx.toFixed(2) });
   });
   // Along the diagonal, where the axes' names are not; over the points, as some lie there.
-  for (const tick of ticks.slice(1)) nameAxis(svg, DIAGONAL * tick * unit, DIAGONAL * tick * unit, 'middle', `${brief(tick)} px`);
-  nameAxis(svg, RADIUS + 6, -4, 'end', 'dx');
-  nameAxis(svg, 4, RADIUS + 6, 'start', 'dy');
+  for (const tick of ticks.slice(1)) inscribe(svg, DIAGONAL * tick * unit, DIAGONAL * tick * unit, 'middle', `${brief(tick)} px`);
+  inscribe(svg, RADIUS + 6, -4, 'end', 'dx');
+  inscribe(svg, 4, RADIUS + 6, 'start', 'dy');
   const mean = shifts.reduce((sum, [dy, dx]) => sum + Math.hypot(dy, dx), 0) / shifts.length;
   const title = t('shifts of {count} channels', { count: shifts.length });
   const caption = element('figcaption');
@@ -38,6 +38,6 @@ export function drawScatter(root, view, reach) {
   root.replaceChildren(caption, svg);
 }
 
-function nameAxis(svg, x, y, anchor, text) {
+function inscribe(svg, x, y, anchor, text) {
   shape('text', { x, y, 'text-anchor': anchor }, svg).textContent = text;
 }
