@@ -226,9 +226,10 @@ def together(
 def tell(hour: Hour, quiet: list[list[float]], report: Report) -> None:
     """The rows of one size."""
     n, jobs = hour.people, hour.jobs
+    who = "1 person" if n == 1 else f"{n} people"
     good = [job for job in jobs if not job.error]
     share = len(good) / max(1, len(jobs))
-    row = _once(f"{n} people: share of the jobs that succeeded", share, "", 1)
+    row = _once(f"{who}: share of the jobs that succeeded", share, "", 1)
     report.add(replace(row, better="more"))
     for error, count in Counter(job.error for job in jobs if job.error).most_common(3):
         report.note(f"{count} times: {error[:150]}")
@@ -238,18 +239,12 @@ def tell(hour: Hour, quiet: list[list[float]], report: Report) -> None:
     rate = len(good) / hour.seconds
     explained = n / rate
     middle, slow = median_and_slow([job.seconds for job in good])
-    report.add(
-        _once(f"{n} people: median time / (people / throughput)", middle / explained, "×", 1.5)
-    )
-    report.add(
-        _once(f"{n} people: slowest tenth / (people / throughput)", slow / explained, "×", 3)
-    )
+    report.add(_once(f"{who}: median time / (people / throughput)", middle / explained, "×", 1.5))
+    report.add(_once(f"{who}: slowest tenth / (people / throughput)", slow / explained, "×", 1.5))
     loaded, alone = (
         statistics.median([ms for r in rounds for ms in r]) for rounds in (hour.hover, quiet)
     )
-    report.add(
-        _once(f"{n} people: hover's processor time / without them", loaded / alone, "×", 1.5)
-    )
+    report.add(_once(f"{who}: hover's processor time / without them", loaded / alone, "×", 1.5))
     report.note(
         f"{len(good)} jobs in {hour.seconds:.0f} s, {rate:.1f} a second, each "
         f"{hour.processor / max(1, len(good)):.2f} s of the server's processor time; "

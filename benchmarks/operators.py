@@ -229,10 +229,23 @@ def _mean_rows(mean: Cell, cells: list[Cell], device: str) -> list[Row]:
         target = 1.5 if compiled else 1.0
     least, most = min(ratios), max(ratios)
     return [
-        Row(f"{title}: mean", mean["mean"], least, most, "×", target, "more"),
+        Row(f"{title}: mean", mean["mean"], least, most, "×", target, "more", _slowest(own, cells)),
         Row(f"{title}: least", least, least, least, "×", 1.0, "more"),
         once_row(f"{title}: most memory", mean["most_memory"], MOST_MEMORY),
     ]
+
+
+def _slowest(own: list[Cell], cells: list[Cell]) -> str:
+    """Which shapes hold the mean down, and what a convolution without offsets reaches there."""
+    told = []
+    for cell in sorted(own, key=lambda cell: cell["ratio"]["middle"])[:2]:
+        where = (cell["shape"], cell["way"], "conv2d")
+        (floor,) = (c for c in cells if (c["shape"], c["way"], c["column"]) == where)
+        told.append(
+            f"{cell['shape']} has {cell['ratio']['middle']:.1f}, "
+            f"a plain convolution {floor['ratio']['middle']:.1f}"
+        )
+    return "; ".join(told)
 
 
 def _dynamic_row(cell: Cell) -> Row:

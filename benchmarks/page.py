@@ -21,7 +21,7 @@ def markdown(whole: dict[str, Any], about: dict[str, str]) -> str:
     """
     parts = [INTRODUCTION, _machine(whole["machine"], quick=whole["quick"])]
     for name, told in whole["benchmarks"].items():
-        parts.append(f"## {name.capitalize()}\n\n{about[name][0].upper()}{about[name][1:]}.")
+        parts.append(f"## {name.capitalize()}\n\nMeasured: {about[name]}.")
         parts += [f"Not measured: {told[kind]}." for kind in ("skipped", "failed") if kind in told]
         if told.get("rows"):
             parts.append(_table(told["rows"]))

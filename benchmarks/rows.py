@@ -107,10 +107,12 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def ratio_row(name: str, ratios: Sequence[float], target: float | None, unit: str = "×") -> Row:
+def ratio_row(
+    name: str, ratios: Sequence[float], target: float | None, unit: str = "×", why: str = ""
+) -> Row:
     """The median of what was measured by turns, and its quartiles."""
     low, middle, high = quartiles(ratios)
-    return Row(name, middle, low, high, unit, target)
+    return Row(name, middle, low, high, unit, target, why=why)
 
 
 def once_row(name: str, value: float, target: float | None, unit: str = "×") -> Row:

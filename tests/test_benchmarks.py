@@ -94,7 +94,7 @@ def test_the_page_has_every_row_and_why_one_is_missed(suite: ModuleType, rows: M
     }
     whole = {"machine": rows.machine(), "quick": False, "benchmarks": benchmarks}
     text = suite.markdown(whole, {"operators": "the operators", "load": "a class at once"})
-    assert "## Operators\n\nThe operators." in text
+    assert "## Operators\n\nMeasured: the operators." in text
     assert "| DRConv | 3.00 × | 2.00 to 3.50 | ≥ 4.00 | **missed by 25 %** |" in text
     assert "| hover | 1.50 ms | 1.00 to 2.00 | ≤ 2.00 | met |" in text
     assert "| time | 5.00 ms | 4.00 to 6.00 |  |  |" in text

@@ -15,6 +15,7 @@ from deformviz.web.explore_tab import FIRST
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPEED = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -102,6 +103,37 @@ def test_the_numbers_of_trainings_are_those_that_were_measured() -> None:
 def _rows_of(measured: str, task: str) -> list[str]:
     """The lines of one task's tables."""
     return measured.partition(f"**{task}**")[2].partition("**")[0].splitlines()
+
+
+def test_what_is_said_of_speed_was_measured() -> None:
+    def row(name: str) -> float:
+        (line,) = (line for line in SPEED.splitlines() if line.startswith(f"| {name} |"))
+        return float(line.split("|")[2].split()[0])
+
+    ways = ("forward", "forward + backward")
+    for title, how in (
+        ("torchvision's operator", ""),
+        ("the same, with `compile=True`", ", compile=True"),
+    ):
+        told = [
+            tuple(row(f"deform_conv2d, {way}{how}: {what}") for what in ("mean", "least"))
+            for way in ways
+        ]
+        (line,) = (line for line in README.splitlines() if line.startswith(f"| {title} |"))
+        assert [
+            tuple(map(float, re.findall(r"[0-9]+\.[0-9]", cell))) for cell in line.split("|")[2:4]
+        ] == [tuple(round(value, 1) for value in pair) for pair in told]
+    for shape, title in (
+        ("64 × 56², kernel 3, m = 8", "DRConv, against m convolutions: 64 channels, m = 8"),
+        ("128 × 64², kernel 3, m = 16", "DRConv: 128 channels, m = 16"),
+    ):
+        told_of = ("forward", "forward + backward, guide fixed", "forward + backward, guide learns")
+        measured = [round(row(f"dr_conv2d, {shape}, {way}"), 1) for way in told_of]
+        (line,) = (line for line in README.splitlines() if line.startswith(f"| {title} |"))
+        said = re.findall(r"[0-9]+\.[0-9]", "|".join(line.split("|")[2:]))
+        assert list(map(float, said)) == measured
+    (change,) = re.findall(r"a control's change is a picture after (\d+) ms", README)
+    assert int(change) == round(row("change to picture"))
 
 
 def test_every_make_target_in_the_readme_is_there() -> None:
