@@ -119,7 +119,10 @@ def test_on_a_tablet_the_controls_of_every_tab_fold_away(browser: Browser, serve
         assert folded["y"] + 100 < unfolded["y"]
         fold.click()
         page.page.locator("#checkpoint-controls").wait_for(state="hidden")
+        page.page.get_by_role("tab", name="Lessons").click()
+        expect(fold).to_be_hidden()  # there are none to fold
         page.page.get_by_role("tab", name="Explore").click()
+        expect(fold).to_be_visible()
         expect(page.page.locator("#controls")).to_be_hidden()
         expect(page.page.locator("#viewer .dv-viewer")).to_be_visible()
     context.close()
