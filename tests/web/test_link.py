@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_asked import ASKED
 
 from deformviz import examples
 from deformviz.explore import (
@@ -28,32 +29,14 @@ from deformviz.web import link as link_module
 from deformviz.web.asked import Asked
 from deformviz.web.link import Link, from_query, to_query
 
-FIRST = Asked(
-    photo=None,
-    example="cat",
+FIRST = replace(
+    ASKED,
     side=256,
-    operator="Deformable Conv v2",
-    kernel_height=3,
-    kernel_width=3,
-    stride=1,
     dilation=6,
     weights="Gaussian",
     field="toward edges",
     strength=12,
-    offset_groups=1,
-    mask="radial",
     mask_strength=0.3,
-    guide="by colour",
-    regions=4,
-    generated=False,
-    radius=True,
-    coordinate_weight=0.3,
-    parameters="made up",
-    learned_layer=3,
-    directions="up, down, left, right",
-    strategy="slice",
-    border="zero",
-    seed=0,
 )
 """What the page opens on without a link."""
 
