@@ -82,13 +82,13 @@ def test_the_numbers_of_trainings_are_those_that_were_measured() -> None:
     rows = [line for line in README.splitlines() if line.startswith("|") and "±" in line]
     assert len(rows) == 7
     assert [row for row in rows if row not in measured.splitlines()] == []
-    said = dict(re.findall(r"(CoordConv) gets ([0-9.]+ ± [0-9.]+) right", README))
+    said = dict(re.findall(r"(CoordConv) gets ([0-9.]+ ± [0-9.]+)\s+right", README))
     _, _, quadrant = measured.partition("**coordinates, quadrant**")
     line = next(line for line in quadrant.splitlines() if line.startswith("| CoordConv"))
     assert line.split("|")[-2].strip() == said["CoordConv"]
     agreement = next(line for line in measured.splitlines() if line.startswith("| guide"))
     (words,) = re.findall(
-        r"agrees with regions that nobody showed it by ([0-9.]+ ± [0-9.]+)", README
+        r"agrees with regions that nobody showed it\s+by ([0-9.]+ ± [0-9.]+)", README
     )
     assert agreement.split("|")[-2].strip() == words
     accuracy = {
